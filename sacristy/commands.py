@@ -1,0 +1,51 @@
+"""The one place where other programs are run. Builders elsewhere return argument lists; no shell sees them."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sacristy.errors import CommandFailed, ProgramMissing
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float | None = None,
+) -> str:
+    """Run a program to its end and return what it printed on standard output.
+
+    Raises CommandFailed with the last line it printed, or ProgramMissing. `environment` replaces the process's own.
+    """
+    log.debug("run %s", argv)
+    try:
+        done = subprocess.run(
+            list(argv), cwd=folder, env=environment, timeout=timeout_s, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise ProgramMissing(program=argv[0], mend=f"install {argv[0]}, or put it on PATH") from None
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(
+            program=argv[0], code="none", last=f"still running after {timeout_s} s", command=" ".join(argv)
+        ) from None
+    if done.returncode:
+        printed = (done.stderr.strip() or done.stdout.strip() or "it printed nothing").splitlines()
+        raise CommandFailed(program=argv[0], code=done.returncode, last=printed[-1], command=" ".join(argv))
+    return done.stdout
+
+
+def follow(
+    argv: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> int:
+    """Run a program whose output goes straight to this one's, and return its exit code."""
+    log.debug("follow %s", argv)
+    try:
+        return subprocess.run(list(argv), cwd=folder, env=environment, check=False).returncode
+    except FileNotFoundError:
+        raise ProgramMissing(program=argv[0], mend=f"install {argv[0]}, or put it on PATH") from None

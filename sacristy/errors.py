@@ -1,0 +1,142 @@
+"""One class per failure: what happened, the value, and the next thing to try.
+
+A class gives two templates, `what` and `next`, and is raised with their fields as keywords:
+`raise UnknownModel(model="nwes", known="digits, news")`. The command line prints `what` and `next` in one
+line and ends with `exit_code`; the web layer answers with `http_status`. All rooms raise only these.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Any, ClassVar
+
+SHOWN_CHARACTERS = 200
+
+
+class SacristyError(Exception):
+    """The parent of every known failure. Fields are kept as attributes, and shortened where they are shown."""
+
+    what: ClassVar[str] = "{reason}"
+    next: ClassVar[str] = ""
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, **fields: Any) -> None:
+        missing = sorted(placeholders(type(self)) - fields.keys())
+        if missing:
+            raise TypeError(f"{type(self).__name__} needs {', '.join(missing)}")
+        self.fields = fields
+        super().__init__(self.what.format_map({name: _shown(value) for name, value in fields.items()}))
+
+    @property
+    def advice(self) -> str:
+        """The next thing to try, or an empty string."""
+        return self.next.format_map({name: _shown(value) for name, value in self.fields.items()})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.fields)
+
+
+def placeholders(error: type[SacristyError]) -> set[str]:
+    """Return the names of the fields that the class's templates use."""
+    texts = (error.what, error.next)
+    return {name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def _rebuild(error: type[SacristyError], fields: dict[str, Any]) -> SacristyError:
+    return error(**fields)
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+# --- names, settings, project ---------------------------------------------------------------------------------
+
+
+class InvalidName(SacristyError):
+    """A word does not follow the grammar in names.py."""
+
+    what = "{value!r} is not a valid {kind}"
+    next = "a {kind} is {grammar}"
+    http_status = 400
+
+
+class ProjectNotFound(SacristyError):
+    """No folder above the current one holds models/ and a Pipfile."""
+
+    what = "no Sacristy project at or above {folder}"
+    next = "change to the project's folder, or set SACRISTY_PROJECT to it"
+
+
+class UnknownModel(SacristyError):
+    """No folder of that name under models/."""
+
+    what = "there is no model {model!r}; there is {known}"
+    next = "make models/{model}/ with a model.toml, or name one of those"
+    http_status = 404
+
+
+class InvalidModelFile(SacristyError):
+    """A model.toml that does not follow its schema."""
+
+    what = "{path}: {where}: {reason}"
+    next = "mend {where} in {path}; docs/how-to/model-toml.md lists every key"
+
+
+class InvalidSettings(SacristyError):
+    """A setting from the environment or settings.toml is unknown or of the wrong type."""
+
+    what = "setting {where}: {reason}"
+    next = "mend it in .sacristy/settings.toml or in the environment (SACRISTY_...)"
+
+
+class NotInitialised(SacristyError):
+    """A secret is asked for before `sacristy init` made it."""
+
+    what = "this project has no secrets yet: {path} is missing"
+    next = "sacristy init"
+
+
+class PathNotWritable(SacristyError):
+    """A folder that Sacristy must write to refuses it."""
+
+    what = "cannot write to {path}: {reason}"
+    next = "give this user the right to write there, or set SACRISTY_HOME to another folder"
+
+
+class DirtyTree(SacristyError):
+    """A release of work that is in no commit was asked for."""
+
+    what = "run {run} was made from a work tree with changes that are in no commit"
+    next = "commit and train again, or pass --allow-dirty, which the baseline will say"
+
+
+class CommitNotFound(SacristyError):
+    """A commit is not in this repository."""
+
+    what = "commit {commit!r} is not in this repository"
+    next = "git fetch, or build where that commit is"
+
+
+class CommandFailed(SacristyError):
+    """A program that Sacristy ran ended with an error."""
+
+    what = "{program} ended with code {code}: {last}"
+    next = "run it yourself to see all it prints: {command}"
+
+
+class ProgramMissing(SacristyError):
+    """A program that Sacristy needs is not installed."""
+
+    what = "{program} is not on this machine"
+    next = "{mend}"
+
+
+class EnvironmentNotLocked(SacristyError):
+    """A model without a Pipfile and Pipfile.lock."""
+
+    what = "{path} (or the Pipfile beside it) is missing, so the model has no environment"
+    next = "make lock"

@@ -1,0 +1,119 @@
+"""models/ and model.toml: what a project says about its models."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sacristy.errors import InvalidModelFile, UnknownModel
+from sacristy.names import MODEL_PATTERN, parse_model
+
+Metric = Literal["accuracy", "macro_f1", "mean_absolute_error"]
+LOWER_IS_BETTER = frozenset({"mean_absolute_error"})
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A table of model.toml: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Gates(Section):
+    """What an image must reach in its acceptance test."""
+
+    metric: Metric = Field(description="how answers are scored on the held-out examples")
+    minimum: float = Field(description="the worst score that passes (for an error measure: the greatest)")
+    margin: float = Field(default=0.0, ge=0, description="how much worse than the stage's current version is allowed")
+    golden_tolerance: float = Field(default=1e-4, ge=0, description="greatest difference of a number in a golden answer")
+    ready_s: Positive = Field(default=30.0, description="seconds from start to ready")
+    latency_p95_ms: Positive = Field(default=100.0, description="95th percentile of one-instance requests, milliseconds")
+    memory_mib: Count = Field(default=1024, description="peak resident memory of all the image's processes, MiB")
+
+
+class Serving(Section):
+    """How the image serves."""
+
+    workers: Count = Field(default=1, description="Gunicorn worker processes")
+    threads: Count = Field(default=4, description="threads in each worker")
+    max_instances: Count = Field(default=256, description="most instances in one request")
+    max_body_kib: Count = Field(default=1024, description="largest request body, KiB")
+    timeout_s: Count = Field(default=30, description="longest prediction before its worker is replaced, seconds")
+
+
+class ModelFile(Section):
+    """The whole of model.toml."""
+
+    title: Annotated[str, Field(min_length=1, max_length=120)] = Field(description="one line for people")
+    main_metric: str = Field(default="", description="the metric that tables and sparklines show")
+    gates: Gates
+    serving: Serving = Serving()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A folder under models/."""
+
+    name: str
+    folder: Path
+    file: ModelFile
+
+    @property
+    def lock(self) -> Path:
+        """The model's Pipfile.lock."""
+        return self.folder / "Pipfile.lock"
+
+    @property
+    def lock_hash(self) -> str:
+        """SHA-256 of the model's Pipfile.lock, 64 hexadecimal digits."""
+        return hashlib.sha256(self.lock.read_bytes()).hexdigest()
+
+
+def model_names(project: Path) -> list[str]:
+    """Return the names of all models of the project, sorted."""
+    import re
+
+    folders = (path.parent.name for path in (project / "models").glob("*/model.toml"))
+    return sorted(name for name in folders if re.fullmatch(MODEL_PATTERN, name))
+
+
+def load_model(project: Path, name: str) -> Model:
+    """Read models/<name>/model.toml. Raises InvalidName, UnknownModel or InvalidModelFile."""
+    folder = project / "models" / parse_model(name)
+    path = folder / "model.toml"
+    if not path.is_file():
+        known = ", ".join(model_names(project)) or "none yet"
+        raise UnknownModel(model=name, known=known)
+    return Model(name, folder, read_model_file(path))
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Read and check a model.toml, or raise InvalidModelFile with the dotted path of the first fault."""
+    try:
+        return ModelFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidModelFile(path=path, where="file", reason=error) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = [str(part) for part in first["loc"]]
+        reason = _did_you_mean(where) if first["type"] == "extra_forbidden" else first["msg"]
+        if first["type"] not in ("extra_forbidden", "missing"):
+            reason += f", not {first['input']!r}"
+        raise InvalidModelFile(path=path, where=".".join(where), reason=reason) from None
+
+
+def _did_you_mean(where: list[str]) -> str:
+    section: type[BaseModel] = ModelFile
+    for part in where[:-1]:
+        field = section.model_fields[part]
+        section = next(kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type))
+    close = difflib.get_close_matches(where[-1], section.model_fields, n=1)
+    guess = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(section.model_fields)}"
+    return f"unknown key; {guess}"

@@ -1,0 +1,167 @@
+"""One Settings object: where things are. Read once from the environment and `.sacristy/settings.toml`.
+
+Every field can be set as `SACRISTY_<FIELD>` or in the file; unknown keys are refused. What the embedded stack
+chose for itself (ports) and the secrets that `sacristy init` made are read from the home folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from sacristy.errors import InvalidSettings, NotInitialised, ProjectNotFound
+
+DATABASE = "sacristy"
+REPLICA_SET = "rs0"
+
+
+class Role(StrEnum):
+    """Who connects to MongoDB; each has a user of its own with the least it needs."""
+
+    ADMIN = "admin"
+    TRAINING = "training"
+    SERVICE = "service"
+    OMNIBOARD = "omniboard"
+
+
+class Settings(BaseSettings):
+    """Where the project, its home folder and its services are."""
+
+    model_config = SettingsConfigDict(env_prefix="SACRISTY_", extra="forbid", env_ignore_empty=True)
+
+    project: Path = Field(default_factory=lambda: find_project(Path.cwd()), description="the checkout")
+    home: Path = Field(default=Path(".sacristy"), description="state of the embedded stack; relative to the project")
+    data: Path | None = Field(default=None, description="a folder with local copies of the public data sets")
+    mongodb_url: SecretStr | None = Field(default=None, description="a MongoDB that is not the embedded one")
+    weights: str = Field(default="", description="a folder, or s3://bucket; empty: home/weights")
+    registry: str = Field(default="", description="a folder of OCI layouts; empty: home/registry")
+    gateway_url: str = Field(default="", description="a gateway that is not the embedded one")
+    omniboard_url: str = Field(default="", description="an Omniboard that is not the embedded one")
+    user: str = Field(default_factory=lambda: _user(), description="who acts, for the audit trail")
+
+    def model_post_init(self, _context: Any) -> None:
+        """Make the home folder absolute."""
+        self.home = (self.project / self.home).resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _settings_file())
+
+    @property
+    def weights_location(self) -> str:
+        """The folder or s3:// address of the weights."""
+        return self.weights or str(self.home / "weights")
+
+    @property
+    def registry_location(self) -> str:
+        """The folder of the pushed images."""
+        return self.registry or str(self.home / "registry")
+
+    @property
+    def images_folder(self) -> Path:
+        """Images built here and not pushed yet: one OCI layout for each model."""
+        return self.home / "images"
+
+    @property
+    def journals(self) -> Path:
+        """The journals of runs whose events are not all in MongoDB yet."""
+        return self.home / "journals"
+
+    @property
+    def routes_file(self) -> Path:
+        """What the gateway reads to know which instance answers for a model's stage."""
+        return self.home / "gateway" / "routes.json"
+
+    def port(self, service: str) -> int | None:
+        """Return the port the embedded stack gave to a service, or None before the first `sacristy up`."""
+        return self.ports().get(service)
+
+    def ports(self) -> dict[str, int]:
+        """Return the ports of the embedded stack's services by name."""
+        try:
+            return dict(json.loads((self.home / "ports.json").read_text()))
+        except FileNotFoundError:
+            return {}
+
+    def service_url(self, service: str) -> str:
+        """Return the http address of `gateway` or `omniboard`, or an empty string if it has none."""
+        given = {"gateway": self.gateway_url, "omniboard": self.omniboard_url}[service]
+        port = self.port(service)
+        return given or (f"http://127.0.0.1:{port}" if port else "")
+
+    def secret(self, name: str) -> str:
+        """Return a secret that `sacristy init` made, or raise NotInitialised."""
+        path = self.home / "secrets" / name
+        try:
+            return path.read_text().strip()
+        except FileNotFoundError:
+            raise NotInitialised(path=path) from None
+
+    def database_url(self, role: Role, timeout_ms: int = 5000) -> str:
+        """Return the MongoDB address for a role, password included: never print it.
+
+        Raises NotInitialised before `sacristy init`, or before the first `sacristy up`.
+        """
+        if self.mongodb_url:
+            return self.mongodb_url.get_secret_value()
+        port = self.port("mongodb")
+        if port is None:
+            raise NotInitialised(path=self.home / "ports.json")
+        password = quote(self.secret(f"mongodb-{role}"), safe="")
+        source = "admin" if role is Role.ADMIN else DATABASE
+        options = f"replicaSet={REPLICA_SET}&authSource={source}&w=majority&journal=true"
+        return f"mongodb://{role}:{password}@127.0.0.1:{port}/{DATABASE}?{options}&serverSelectionTimeoutMS={timeout_ms}"
+
+
+@functools.cache
+def load() -> Settings:
+    """Return the one Settings of this process, or raise InvalidSettings or ProjectNotFound."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidSettings(where=".".join(map(str, first["loc"])), reason=first["msg"]) from None
+
+
+def find_project(start: Path) -> Path:
+    """Return the nearest folder at or above `start` with models/ and a Pipfile, or raise ProjectNotFound."""
+    named = os.environ.get("SACRISTY_PROJECT")
+    if named:
+        return Path(named).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "models").is_dir() and (folder / "Pipfile").is_file():
+            return folder
+    raise ProjectNotFound(folder=start)
+
+
+def _settings_file() -> Path | None:
+    try:
+        path = find_project(Path.cwd()) / ".sacristy" / "settings.toml"
+    except ProjectNotFound:
+        return None
+    return path if path.is_file() else None
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
