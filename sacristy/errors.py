@@ -33,6 +33,11 @@ class SacristyError(Exception):
         """The next thing to try, or an empty string."""
         return self.next.format_map({name: _shown(value) for name, value in self.fields.items()})
 
+    @property
+    def detail(self) -> str:
+        """More lines to show above the error, such as the log of what failed; or an empty string."""
+        return ""
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.fields)
 
@@ -140,3 +145,129 @@ class EnvironmentNotLocked(SacristyError):
 
     what = "{path} (or the Pipfile beside it) is missing, so the model has no environment"
     next = "make lock"
+
+
+# --- targets --------------------------------------------------------------------------------------------------
+
+
+class InstanceCrashed(SacristyError):
+    """An instance of an image ended by itself before it was ready."""
+
+    what = "{image} crashed while it started"
+    next = "its last lines are above; mend the model, train and build again"
+    http_status = 503
+
+    @property
+    def detail(self) -> str:
+        """The last lines that the instance printed."""
+        return str(self.fields["cause"])
+
+
+class InstanceNotReady(InstanceCrashed):
+    """An instance of an image is alive but was not ready in time."""
+
+    what = "{image} was not ready after {limit} s: {reason}"
+    next = "its last lines are above; mend the model, or raise gates.ready_s in its model.toml"
+
+
+# --- supervision, stack ---------------------------------------------------------------------------------------
+
+
+class SupervisorFailed(SacristyError):
+    """The parent of all programs on this machine does not answer, or refuses."""
+
+    what = "the supervisor of programs does not do as asked: {reason}"
+    next = "sacristy up; its log is {log}"
+
+
+class InvalidProgram(SacristyError):
+    """A program that cannot be put under supervision as it is described."""
+
+    what = "cannot supervise {name!r}: {reason}"
+    next = "give it another name or folder"
+
+
+# --- release --------------------------------------------------------------------------------------------------
+
+
+class NoExamples(SacristyError):
+    """A run without golden or held-out examples cannot be judged."""
+
+    what = "run {run} has no {role} examples, so its image cannot be judged"
+    next = "write golden.json and heldout.jsonl in train.py before weights.save, and train again"
+
+
+class BadAnswer(SacristyError):
+    """An instance under test did not answer a good question as it must."""
+
+    what = "{reason}"
+    http_status = 502
+
+
+class NoEvidence(SacristyError):
+    """Promotion of a digest that no acceptance test has judged."""
+
+    what = "{image} ({digest}) has no acceptance test"
+    next = "sacristy test {image}"
+    http_status = 409
+
+
+class NotAccepted(SacristyError):
+    """Promotion of a digest whose newest acceptance test failed."""
+
+    what = "{image} failed its acceptance test: {reason}"
+    next = "mend it, train and build again; sacristy test {image} judges it anew"
+    http_status = 409
+
+
+class ReleaseLocked(SacristyError):
+    """Somebody else is moving a stage of this model now."""
+
+    what = "a {action} of {model} by {owner} is under way since {age_s} s"
+    next = "wait for it and try again; a lock whose owner died is given up after {lease_s} s"
+    http_status = 409
+
+
+class StageMovedByHand(SacristyError):
+    """A stage points at another digest than the last recorded promotion put there."""
+
+    what = "{model}:{stage} points at {found}, but the last promotion put {recorded} there"
+    next = "sacristy audit {model}; pass --adopt to accept what is there as the state to go on from"
+    http_status = 409
+
+
+class NothingToRollBack(SacristyError):
+    """A stage has no earlier promotion to go back to."""
+
+    what = "{model}:{stage} has no earlier version to go back to"
+    next = "sacristy audit {model}"
+    http_status = 409
+
+
+class StageEmpty(SacristyError):
+    """A stage of a model that nothing was promoted to."""
+
+    what = "nothing was promoted to {model}:{stage} yet"
+    next = "sacristy promote {model}:VERSION {stage}"
+    http_status = 404
+
+
+class WhyMissing(SacristyError):
+    """A move of production without a reason."""
+
+    what = "moving {model}:production needs a reason"
+    next = "pass --why 'the reason', which the audit trail keeps"
+    http_status = 400
+
+
+class DeploymentFailed(SacristyError):
+    """A new version did not come up; what ran before still runs."""
+
+    what = "{image} was not deployed to {stage}: {reason}. {kept}"
+    next = "its last lines are above; go back with: sacristy rollback {model} {stage} --why '...'"
+    http_status = 503
+
+    @property
+    def detail(self) -> str:
+        """The last lines that the new version printed."""
+        return str(self.fields["cause"])

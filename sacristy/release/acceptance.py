@@ -1,0 +1,202 @@
+"""The acceptance test: the very image, started by digest, asked everything that matters before it may be promoted."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sacristy.errors import BadAnswer, InstanceCrashed
+from sacristy.project import Gates
+from sacristy.release import golden, scores
+from sacristy.release.examples import Examples
+from sacristy.release.questions import Questioner
+from sacristy.release.requests import load_cases, send
+from sacristy.release.verdict import Check, Verdict, now
+from sacristy.targets.readiness import wait_until_ready
+from sacristy.targets.target import Image, Instance, Progress, Target
+
+AT_ONCE = 128  # held-out instances in one request
+LATENCY_REQUESTS = 200
+WARM_UP_REQUESTS = 20
+REQUEST_TIMEOUT_S = 30.0
+
+
+@dataclass
+class Trial:
+    """One image under test: where it runs, what it is judged by, and what was measured so far."""
+
+    image: Image
+    target: Target
+    gates: Gates
+    examples: Examples
+    cases: Path
+    instance: Instance | None = None
+    rival: Image | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where the instance under test answers."""
+        assert self.instance is not None  # noqa: S101 - set before the first check
+        return self.instance.url
+
+
+Measure = Callable[[Trial], tuple[bool, str, str, str]]
+
+
+def judge(trial: Trial, progress: Progress = lambda _: None) -> Verdict:
+    """Start the image in an instance of its own, ask it every check, and stop it whatever happens.
+
+    A failed check is part of the verdict, never an exception. If the image does not get ready, nothing else is asked.
+    """
+    start, at = time.monotonic(), now()
+    checks: list[Check] = []
+    with instance_of(trial.target, trial.image, "trial") as instance:
+        trial.instance = instance
+        for name, measure in CHECKS.items():
+            progress(f"{trial.image}: {name}")
+            checks.append(_run(name, measure, trial))
+            if name == "ready" and not checks[-1].passed:
+                break
+    return Verdict(
+        model=trial.image.model,
+        version=str(trial.image.version),
+        run=trial.image.run,
+        digest=trial.image.digest,
+        checks=tuple(checks),
+        figures=trial.figures,
+        compared_with=trial.rival.digest if trial.rival else None,
+        at=at,
+        took_s=time.monotonic() - start,
+    )
+
+
+@contextmanager
+def instance_of(target: Target, image: Image, purpose: str) -> Iterator[Instance]:
+    """Run an image for as long as the block lasts."""
+    instance = target.start(image, purpose)
+    try:
+        yield instance
+    finally:
+        target.stop(instance)
+
+
+def measure_ready(trial: Trial) -> tuple[bool, str, str, str]:
+    """Ready in time, after a prediction of its own."""
+    limit = f"{trial.gates.ready_s:g} s"
+    assert trial.instance is not None  # noqa: S101 - set before the first check
+    try:
+        took = wait_until_ready(trial.target, trial.instance, trial.gates.ready_s)
+    except InstanceCrashed as error:
+        lines = str(error.fields["cause"]).splitlines()
+        return False, "not ready", limit, f"{error}; it printed last: {lines[-1].strip()}"
+    trial.figures["ready_s"] = took
+    return True, f"{took:.2f} s", limit, ""
+
+
+def measure_golden(trial: Trial) -> tuple[bool, str, str, str]:
+    """The answers that training recorded, reproduced."""
+    expected = [answer for _, answer in trial.examples.golden]
+    limit = f"{len(expected)} equal within {trial.gates.golden_tolerance:g}"
+    with Questioner(trial.url, REQUEST_TIMEOUT_S) as ask:
+        found = ask.predict([instance for instance, _ in trial.examples.golden])
+    for index, (wanted, got) in enumerate(zip(expected, found, strict=True)):
+        fault = golden.difference(wanted, got, trial.gates.golden_tolerance)
+        if fault:
+            return False, f"{index} equal", limit, f"golden example {index + 1}: {fault}"
+    return True, f"{len(found)} equal", limit, ""
+
+
+def measure_score(trial: Trial) -> tuple[bool, str, str, str]:
+    """The score on the held-out examples: at its gate, and no worse than the version in use allows."""
+    gates = trial.gates
+    found = _score(trial, trial.url)
+    trial.figures[gates.metric] = found
+    limit = f"{gates.metric} {gates.minimum:g}"
+    if not scores.reaches(gates.metric, found, gates.minimum):
+        return False, f"{found:.4f}", limit, f"{gates.metric} {found:.4f} does not reach the gate {gates.minimum:g}"
+    if trial.rival is None:
+        return True, f"{found:.4f}", limit, ""
+    with instance_of(trial.target, trial.rival, "rival") as rival:
+        wait_until_ready(trial.target, rival, gates.ready_s)
+        theirs = _score(trial, rival.url)
+    trial.figures[f"{gates.metric}_of_rival"] = theirs
+    limit += f", and within {gates.margin:g} of {trial.rival} ({theirs:.4f})"
+    if not scores.reaches(gates.metric, found, theirs, gates.margin):
+        reason = f"{gates.metric} {found:.4f} is worse than {theirs:.4f} of {trial.rival} by more than {gates.margin:g}"
+        return False, f"{found:.4f}", limit, reason
+    return True, f"{found:.4f}", limit, ""
+
+
+def measure_latency(trial: Trial) -> tuple[bool, str, str, str]:
+    """The 95th percentile of one-instance requests, one after another on one connection."""
+    instances = [instance for instance, _ in trial.examples.heldout]
+    with Questioner(trial.url, REQUEST_TIMEOUT_S) as ask:
+        for index in range(WARM_UP_REQUESTS):
+            ask.time_one(instances[index % len(instances)])
+        times = [ask.time_one(instances[index % len(instances)]) for index in range(LATENCY_REQUESTS)]
+    p95 = statistics.quantiles(times, n=20)[-1]
+    trial.figures |= {"latency_p50_ms": statistics.median(times), "latency_p95_ms": p95}
+    limit = f"{trial.gates.latency_p95_ms:g} ms"
+    reason = "" if p95 <= trial.gates.latency_p95_ms else f"p95 latency {p95:.1f} ms is over {limit}"
+    return not reason, f"{p95:.1f} ms", limit, reason
+
+
+def measure_bad_input(trial: Trial) -> tuple[bool, str, str, str]:
+    """Every invalid request is refused as its file says, and the instance answers well afterwards."""
+    address = urlsplit(trial.url)
+    instance = trial.examples.golden[0][0]
+    cases = load_cases(trial.cases)
+    limit = f"{len(cases)} refused"
+    for index, case in enumerate(cases):
+        status, _, body = send(str(address.hostname), int(address.port or 80), case.build(instance), REQUEST_TIMEOUT_S)
+        fault = case.check(status, body)
+        if fault:
+            return False, f"{index} refused", limit, f"request {case.name}: {fault}"
+    with Questioner(trial.url, REQUEST_TIMEOUT_S) as ask:
+        ask.predict([instance])
+    return True, f"{len(cases)} refused", limit, ""
+
+
+def measure_memory(trial: Trial) -> tuple[bool, str, str, str]:
+    """The peak of resident memory after all that was asked."""
+    assert trial.instance is not None  # noqa: S101 - set before the first check
+    peak = trial.target.peak_memory_mib(trial.instance)
+    trial.figures["memory_mib"] = peak
+    limit = f"{trial.gates.memory_mib} MiB"
+    if not peak:
+        return False, "none", limit, "its memory could not be measured: it is no longer running"
+    reason = "" if peak <= trial.gates.memory_mib else f"peak memory {peak:.0f} MiB is over {limit}"
+    return not reason, f"{peak:.0f} MiB", limit, reason
+
+
+CHECKS: dict[str, Measure] = {
+    "ready": measure_ready,
+    "golden": measure_golden,
+    "score": measure_score,
+    "latency": measure_latency,
+    "bad input": measure_bad_input,
+    "memory": measure_memory,
+}
+
+
+def _run(name: str, measure: Measure, trial: Trial) -> Check:
+    start = time.monotonic()
+    try:
+        passed, measured, limit, reason = measure(trial)
+    except BadAnswer as error:
+        passed, measured, limit, reason = False, "no answer", "an answer", str(error)
+    except InstanceCrashed as error:
+        passed, measured, limit, reason = False, "none", "the version in use answers", f"compared with: {error}"
+    return Check(name, passed, measured, limit, reason, time.monotonic() - start)
+
+
+def _score(trial: Trial, url: str) -> float:
+    with Questioner(url, REQUEST_TIMEOUT_S) as ask:
+        predictions = list(ask.predict_all([instance for instance, _ in trial.examples.heldout], AT_ONCE))
+    return scores.score(trial.gates.metric, predictions, [target for _, target in trial.examples.heldout])

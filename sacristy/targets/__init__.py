@@ -1,0 +1,1 @@
+"""stage -> running: start an image, ask whether it is ready, stop it."""

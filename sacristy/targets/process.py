@@ -1,0 +1,128 @@
+"""The `process` target: an image's own layers, unpacked, run by Gunicorn under the stack's supervisor.
+
+The image has no base in the embedded stack: its Python is the environment of the Pipfile.lock that it carries.
+Nothing isolates the process from the machine beyond the user's own rights; the docker target does that.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sacristy.environments import ensure_environment
+from sacristy.images.registry import Registry
+from sacristy.images.unpack import unpack
+from sacristy.settings import Settings
+from sacristy.supervision import Program, Supervisor
+from sacristy.targets.target import Image, Instance
+
+GRACE_S = 15
+PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
+
+
+class ProcessTarget:
+    """Instances as processes of this machine, each on a loopback port of its own."""
+
+    name = "process"
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.supervisor = Supervisor(settings)
+
+    def start(self, image: Image, purpose: str) -> Instance:
+        """Unpack the image (once per digest), make its environment (once per lock) and start Gunicorn."""
+        root = self._unpacked(image)
+        python = ensure_environment(self.settings, root / "app" / "model" / "Pipfile.lock")
+        port = free_port()
+        name = f"{image.model}-{purpose}-{secrets.token_hex(4)}"
+        config = self.registry.config(image.model, image.digest)
+        self.supervisor.add(program(name, image, config, root, python, port, self._log(name)))
+        return Instance(name, image, f"http://127.0.0.1:{port}", self.name)
+
+    def is_running(self, instance: Instance) -> bool:
+        """Say whether the supervisor keeps its process alive."""
+        return self.supervisor.state(instance.name).alive
+
+    def peak_memory_mib(self, instance: Instance) -> float:
+        """Return the sum of the peaks of its processes, in MiB (shared pages count in each: an upper bound)."""
+        pid = self.supervisor.state(instance.name).pid
+        try:
+            parent = psutil.Process(pid)
+            return sum(_peak_kib(process.pid) for process in [parent, *parent.children(recursive=True)]) / 1024
+        except psutil.NoSuchProcess:
+            return 0.0
+
+    def log_tail(self, instance: Instance, lines: int = 20) -> list[str]:
+        """Return the last lines of its log."""
+        try:
+            return self._log(instance.name).read_text(errors="replace").splitlines()[-lines:]
+        except FileNotFoundError:
+            return []
+
+    def stop(self, instance: Instance) -> None:
+        """End it with SIGTERM (Gunicorn finishes requests in flight), and remove its log."""
+        self.supervisor.remove(instance.name)
+        self._log(instance.name).unlink(missing_ok=True)
+
+    def instances(self) -> list[str]:
+        """Return the names of the supervised instances."""
+        return sorted(name for name in self.supervisor.states() if _is_instance(name))
+
+    def _unpacked(self, image: Image) -> Path:
+        root = self.settings.home / "instances" / f"{image.model}-{image.digest.removeprefix('sha256:')[:16]}"
+        unpack(self.registry, image.model, image.digest, root)
+        return root
+
+    def _log(self, name: str) -> Path:
+        return self.settings.home / "logs" / f"{name}.log"
+
+    def forget(self, image: Image) -> None:
+        """Remove the unpacked files of an image that nothing runs any more."""
+        shutil.rmtree(
+            self.settings.home / "instances" / f"{image.model}-{image.digest[7:23]}", ignore_errors=True
+        )
+
+
+def program(
+    name: str, image: Image, config: dict[str, Any], root: Path, python: Path, port: int, log: Path
+) -> Program:
+    """Return what the supervisor runs: the image's own command, its `python` being the environment's."""
+    command = [str(python) if word == "python" else word for word in config["config"]["Cmd"]]
+    app = root / "app"
+    environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    environment |= {
+        "PYTHONPATH": str(app),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SACRISTY_APP": str(app),
+        "SACRISTY_DIGEST": image.digest,
+        "SACRISTY_HOST": "127.0.0.1",
+        "SACRISTY_PORT": str(port),
+    }
+    return Program(name, command, environment, app, log, stop_wait_s=GRACE_S, restart=True)
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _is_instance(name: str) -> bool:
+    return name.count("-") >= 2
+
+
+def _peak_kib(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)

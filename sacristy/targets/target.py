@@ -1,0 +1,61 @@
+"""What every target offers: instances of images, started, asked and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sacristy.names import Version
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that can be started: a digest in a model's repository, and what its labels say of it."""
+
+    model: str
+    version: Version
+    run: int
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.model}:{self.version}"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A started image. `name` is unique on its target; `url` answers HTTP."""
+
+    name: str
+    image: Image
+    url: str
+    target: str
+
+
+class Target(Protocol):
+    """Where images run."""
+
+    name: str
+
+    def start(self, image: Image, purpose: str) -> Instance:
+        """Start an image for a purpose (`production`, `trial`, ...), kept alive until stopped.
+
+        Returns without waiting for readiness. Raises what unpacking or starting raises; nothing is left then.
+        """
+
+    def is_running(self, instance: Instance) -> bool:
+        """Say whether the instance's process is alive."""
+
+    def peak_memory_mib(self, instance: Instance) -> float:
+        """Return the most resident memory that all of its processes had together so far, in MiB."""
+
+    def log_tail(self, instance: Instance, lines: int = 20) -> list[str]:
+        """Return the last lines that the instance printed."""
+
+    def stop(self, instance: Instance) -> None:
+        """Stop it gracefully (requests in flight end) and remove its traces. Stopping twice is fine."""
+
+    def instances(self) -> list[str]:
+        """Return the names of all instances on this target."""
