@@ -40,9 +40,7 @@ def run(
     return done.stdout
 
 
-def follow(
-    argv: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None
-) -> int:
+def follow(argv: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None) -> int:
     """Run a program whose output goes straight to this one's, and return its exit code."""
     log.debug("follow %s", argv)
     try:

@@ -271,3 +271,184 @@ class DeploymentFailed(SacristyError):
     def detail(self) -> str:
         """The last lines that the new version printed."""
         return str(self.fields["cause"])
+
+
+# --- serving --------------------------------------------------------------------------------------------------
+
+
+class ModelNotLoadable(SacristyError):
+    """The app folder of an image does not hold a model that can be served."""
+
+    what = "{path}: {reason}"
+    next = "mend it and build again; sacristy/serving/README.md says what an app folder holds"
+
+
+class RequestRefused(SacristyError):
+    """The parent of what is wrong with a request: `field` is where, `expected` is what belongs there."""
+
+    what = "{field}: {reason}"
+    next = "expected {expected}"
+    http_status = 400
+
+
+class NotJson(RequestRefused):
+    """The body is empty, is not UTF-8, or is not JSON (RFC 8259: NaN and Infinity are no JSON)."""
+
+
+class DuplicateKey(RequestRefused):
+    """An object of the body names a key twice, so two readers could understand it differently."""
+
+
+class BodyUnreadable(RequestRefused):
+    """The body's framing is broken: a bad chunk, or an end before the announced length."""
+
+
+class BodyTooSlow(RequestRefused):
+    """The body did not arrive in time."""
+
+    http_status = 408
+
+
+class BodyTooLarge(RequestRefused):
+    """The body is larger than the model's limit."""
+
+    http_status = 413
+
+
+class WrongContentType(RequestRefused):
+    """The body is announced as something else than plain JSON."""
+
+    http_status = 415
+
+
+class InvalidInstance(RequestRefused):
+    """The body is JSON but does not follow the model's schema."""
+
+    http_status = 422
+
+
+class NoSuchPage(RequestRefused):
+    """The address or its method is not served, or another model is served here."""
+
+    http_status = 404
+
+
+class MethodNotAllowed(RequestRefused):
+    """The address is served, but not with this method."""
+
+    http_status = 405
+
+
+class InstanceRefused(SacristyError):
+    """Raised by a model's `decode` for an instance that fits the types but has no meaning."""
+
+    what = "cannot be read: {expected} is expected"
+    next = "send {expected}"
+    http_status = 422
+
+
+class ModelNotReady(SacristyError):
+    """The warm-up prediction did not succeed."""
+
+    what = "the model is not ready: {reason}"
+    next = "look at the instance's log"
+    http_status = 503
+
+
+class ServerOverloaded(SacristyError):
+    """The bounded queue before the model is full."""
+
+    what = "{waiting} requests are waiting already"
+    next = "try again in {retry_after_s} s"
+    http_status = 503
+
+
+class PredictionTimedOut(SacristyError):
+    """A prediction ran longer than the model's timeout; its worker is replaced."""
+
+    what = "the prediction took longer than {timeout_s} s"
+    next = "send fewer instances; the stuck thread's stack is in the instance's log"
+    http_status = 504
+
+
+class PredictionFailed(SacristyError):
+    """The model's own code raised, or returned what its schema does not allow."""
+
+    what = "the model failed on this request"
+    next = "look for {id} in the instance's log"
+
+
+# --- command line ---------------------------------------------------------------------------------------------
+
+
+class RunNotBuilt(SacristyError):
+    """A version that was never built, or not here."""
+
+    what = "there is no image {image}"
+    next = "sacristy images {model} lists what there is; sacristy build {model} makes one"
+    http_status = 404
+
+
+class StackDown(SacristyError):
+    """A command needs the services, and they are not running."""
+
+    what = "the stack is not running"
+    next = "sacristy up"
+    http_status = 503
+
+
+class GatewayAway(SacristyError):
+    """The gateway does not answer."""
+
+    what = "the gateway does not answer at {url}: {reason}"
+    next = "sacristy up; sacristy status shows what runs"
+    http_status = 503
+
+
+class PredictionRefused(SacristyError):
+    """The model or the gateway answered a request with an error."""
+
+    what = "{model} answered {status}: {reason}"
+    next = "mend the request; the schema is at /models/{model}/openapi.json of the gateway"
+
+
+class NotDeployed(SacristyError):
+    """Nothing answers for a model's stage."""
+
+    what = "nothing answers for {model}:{stage}"
+    next = "sacristy deploy {model} {stage}"
+    http_status = 503
+
+
+class NotPushed(SacristyError):
+    """Promotion of an image that the registry does not have."""
+
+    what = "{image} is built here but not in the registry"
+    next = "sacristy push {image}"
+    http_status = 409
+
+
+class ServiceNotReady(SacristyError):
+    """A service of the stack did not become ready."""
+
+    what = "{service} did not become ready: {reason}"
+    next = "sacristy doctor; its log is {log}"
+
+    @property
+    def detail(self) -> str:
+        """The last lines that the service printed."""
+        return str(self.fields["cause"])
+
+
+class OtherSecrets(SacristyError):
+    """The database's folder and the secrets folder do not belong together."""
+
+    what = "the database in {folder} does not know the password in {secret}"
+    next = "put back the secrets it was made with; or, to begin anew without its runs, remove {folder}"
+
+
+class DownloadCorrupt(SacristyError):
+    """What came from a package registry is not what was asked for."""
+
+    what = "{name} came with other content than it should: expected {expected}, found {found}"
+    next = "sacristy up once more; if it stays so, do not trust that registry"

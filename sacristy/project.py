@@ -32,9 +32,13 @@ class Gates(Section):
     metric: Metric = Field(description="how answers are scored on the held-out examples")
     minimum: float = Field(description="the worst score that passes (for an error measure: the greatest)")
     margin: float = Field(default=0.0, ge=0, description="how much worse than the stage's current version is allowed")
-    golden_tolerance: float = Field(default=1e-4, ge=0, description="greatest difference of a number in a golden answer")
+    golden_tolerance: float = Field(
+        default=1e-4, ge=0, description="greatest difference of a number in a golden answer"
+    )
     ready_s: Positive = Field(default=30.0, description="seconds from start to ready")
-    latency_p95_ms: Positive = Field(default=100.0, description="95th percentile of one-instance requests, milliseconds")
+    latency_p95_ms: Positive = Field(
+        default=100.0, description="95th percentile of one-instance requests, milliseconds"
+    )
     memory_mib: Count = Field(default=1024, description="peak resident memory of all the image's processes, MiB")
 
 

@@ -126,7 +126,9 @@ class Settings(BaseSettings):
         password = quote(self.secret(f"mongodb-{role}"), safe="")
         source = "admin" if role is Role.ADMIN else DATABASE
         options = f"replicaSet={REPLICA_SET}&authSource={source}&w=majority&journal=true"
-        return f"mongodb://{role}:{password}@127.0.0.1:{port}/{DATABASE}?{options}&serverSelectionTimeoutMS={timeout_ms}"
+        return (
+            f"mongodb://{role}:{password}@127.0.0.1:{port}/{DATABASE}?{options}&serverSelectionTimeoutMS={timeout_ms}"
+        )
 
 
 @functools.cache

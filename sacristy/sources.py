@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import git
 from sacristy.errors import CommitNotFound
 
 Files = dict[str, "SourceFile"]
+RUNTIME_PATHS = ("sacristy/__init__.py", "sacristy/names.py", "sacristy/errors.py", "sacristy/serving")
+_NO_COMMIT = (git.BadName, git.InvalidGitRepositoryError, git.NoSuchPathError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -32,44 +35,47 @@ class Sources:
     diff: str = ""
 
 
+def image_paths(model: str) -> tuple[str, ...]:
+    """Return the paths whose files go into a model's image, so that only these make a run dirty."""
+    return (*RUNTIME_PATHS, f"models/{model}")
+
+
 def describe(project: Path, paths: Sequence[str]) -> Sources:
     """Say what the files below `paths` (relative to the project) are now, compared with the last commit."""
     now = files_now(project, paths)
     try:
-        repository = git.Repo(project)
-        commit = repository.head.commit.hexsha
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError, ValueError):
+        with git.Repo(project) as repository:
+            commit = repository.head.commit.hexsha
+            dirty = fingerprint(files_at(project, commit, paths)) != fingerprint(now)
+            diff = repository.git.diff("HEAD", "--", *paths) if dirty else ""
+    except _NO_COMMIT:
         return Sources("", True, fingerprint(now))
-    dirty = fingerprint(files_at(project, commit, paths)) != fingerprint(now)
-    diff = repository.git.diff("HEAD", "--", *paths) if dirty else ""
     return Sources(commit, dirty, fingerprint(now), diff)
 
 
 def files_at(project: Path, commit: str, paths: Sequence[str]) -> Files:
     """Return the files below `paths` as they are in a commit, by path. Raises CommitNotFound."""
-    try:
-        tree = git.Repo(project).commit(commit).tree
-    except (git.BadName, git.InvalidGitRepositoryError, ValueError):
-        raise CommitNotFound(commit=commit) from None
     found: Files = {}
-    for path in paths:
-        try:
-            root = tree / path
-        except KeyError:
-            continue
-        for item in [root] if root.type == "blob" else root.traverse():
-            if item.type == "blob" and item.mode in (0o100644, 0o100755):  # symbolic links are left out
-                found[str(item.path)] = SourceFile(item.data_stream.read(), item.mode == 0o100755)
+    with _commit(project, commit) as made:
+        for path in paths:
+            try:
+                root = made.tree / path
+            except KeyError:
+                continue
+            for item in [root] if root.type == "blob" else root.traverse():
+                if item.type == "blob" and item.mode in (0o100644, 0o100755):  # symbolic links are left out
+                    found[str(item.path)] = SourceFile(item.data_stream.read(), item.mode == 0o100755)
     return found
 
 
 def files_now(project: Path, paths: Sequence[str]) -> Files:
     """Return the files below `paths` as they are on disk, without what git ignores, by path."""
     try:
-        listed = git.Repo(project).git.ls_files("-z", "--cached", "--others", "--exclude-standard", "--", *paths)
+        with git.Repo(project) as repository:
+            listed = repository.git.ls_files("-z", "--cached", "--others", "--exclude-standard", "--", *paths)
         names = [name for name in listed.split("\0") if name]
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        names = [str(path.relative_to(project)) for start in paths for path in (project / start).rglob("*")]
+    except _NO_COMMIT:
+        names = [str(path.relative_to(project)) for start in paths for path in _below(project / start)]
     found: Files = {}
     for name in set(names):
         path = project / name
@@ -80,10 +86,8 @@ def files_now(project: Path, paths: Sequence[str]) -> Files:
 
 def commit_time(project: Path, commit: str) -> int:
     """Return when a commit was made, in seconds since 1970, or raise CommitNotFound."""
-    try:
-        return int(git.Repo(project).commit(commit).committed_date)
-    except (git.BadName, git.InvalidGitRepositoryError, ValueError):
-        raise CommitNotFound(commit=commit) from None
+    with _commit(project, commit) as made:
+        return int(made.committed_date)
 
 
 def fingerprint(files: Files) -> str:
@@ -94,3 +98,16 @@ def fingerprint(files: Files) -> str:
         content = hashlib.sha256(file.content).hexdigest()
         total.update(f"{name}\0{int(file.executable)}\0{content}\n".encode())
     return total.hexdigest()
+
+
+@contextmanager
+def _commit(project: Path, commit: str) -> Iterator[git.Commit]:
+    try:
+        with git.Repo(project) as repository:
+            yield repository.commit(commit or "none")
+    except _NO_COMMIT:
+        raise CommitNotFound(commit=commit) from None
+
+
+def _below(path: Path) -> Iterator[Path]:
+    return iter([path]) if path.is_file() else (file for file in path.rglob("*") if "__pycache__" not in file.parts)

@@ -1,0 +1,1 @@
+"""Arguments and printing, nothing else; one file for each group of commands."""

@@ -1,0 +1,1 @@
+"""image -> stage: judge an image, and move the stages of its model."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from sacristy.errors import BadAnswer, InstanceCrashed
@@ -37,6 +38,7 @@ class Trial:
     cases: Path
     instance: Instance | None = None
     rival: Image | None = None
+    rival_target: Target | None = None
     figures: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -46,7 +48,16 @@ class Trial:
         return self.instance.url
 
 
-Measure = Callable[[Trial], tuple[bool, str, str, str]]
+class Outcome(NamedTuple):
+    """What one check found; `reason` is empty when it passed."""
+
+    passed: bool
+    measured: str
+    limit: str
+    reason: str = ""
+
+
+Measure = Callable[[Trial], Outcome]
 
 
 def judge(trial: Trial, progress: Progress = lambda _: None) -> Verdict:
@@ -83,10 +94,10 @@ def instance_of(target: Target, image: Image, purpose: str) -> Iterator[Instance
     try:
         yield instance
     finally:
-        target.stop(instance)
+        target.stop(instance.name)
 
 
-def measure_ready(trial: Trial) -> tuple[bool, str, str, str]:
+def measure_ready(trial: Trial) -> Outcome:
     """Ready in time, after a prediction of its own."""
     limit = f"{trial.gates.ready_s:g} s"
     assert trial.instance is not None  # noqa: S101 - set before the first check
@@ -94,12 +105,12 @@ def measure_ready(trial: Trial) -> tuple[bool, str, str, str]:
         took = wait_until_ready(trial.target, trial.instance, trial.gates.ready_s)
     except InstanceCrashed as error:
         lines = str(error.fields["cause"]).splitlines()
-        return False, "not ready", limit, f"{error}; it printed last: {lines[-1].strip()}"
+        return Outcome(False, "not ready", limit, f"{error}; it printed last: {lines[-1].strip()}")
     trial.figures["ready_s"] = took
-    return True, f"{took:.2f} s", limit, ""
+    return Outcome(True, f"{took:.2f} s", limit)
 
 
-def measure_golden(trial: Trial) -> tuple[bool, str, str, str]:
+def measure_golden(trial: Trial) -> Outcome:
     """The answers that training recorded, reproduced."""
     expected = [answer for _, answer in trial.examples.golden]
     limit = f"{len(expected)} equal within {trial.gates.golden_tolerance:g}"
@@ -108,32 +119,35 @@ def measure_golden(trial: Trial) -> tuple[bool, str, str, str]:
     for index, (wanted, got) in enumerate(zip(expected, found, strict=True)):
         fault = golden.difference(wanted, got, trial.gates.golden_tolerance)
         if fault:
-            return False, f"{index} equal", limit, f"golden example {index + 1}: {fault}"
-    return True, f"{len(found)} equal", limit, ""
+            return Outcome(False, f"{index} equal", limit, f"golden example {index + 1}: {fault}")
+    return Outcome(True, f"{len(found)} equal", limit)
 
 
-def measure_score(trial: Trial) -> tuple[bool, str, str, str]:
+def measure_score(trial: Trial) -> Outcome:
     """The score on the held-out examples: at its gate, and no worse than the version in use allows."""
     gates = trial.gates
     found = _score(trial, trial.url)
     trial.figures[gates.metric] = found
     limit = f"{gates.metric} {gates.minimum:g}"
     if not scores.reaches(gates.metric, found, gates.minimum):
-        return False, f"{found:.4f}", limit, f"{gates.metric} {found:.4f} does not reach the gate {gates.minimum:g}"
+        return Outcome(
+            False, f"{found:.4f}", limit, f"{gates.metric} {found:.4f} does not reach the gate {gates.minimum:g}"
+        )
     if trial.rival is None:
-        return True, f"{found:.4f}", limit, ""
-    with instance_of(trial.target, trial.rival, "rival") as rival:
-        wait_until_ready(trial.target, rival, gates.ready_s)
+        return Outcome(True, f"{found:.4f}", limit)
+    there = trial.rival_target or trial.target
+    with instance_of(there, trial.rival, "rival") as rival:
+        wait_until_ready(there, rival, gates.ready_s)
         theirs = _score(trial, rival.url)
     trial.figures[f"{gates.metric}_of_rival"] = theirs
     limit += f", and within {gates.margin:g} of {trial.rival} ({theirs:.4f})"
     if not scores.reaches(gates.metric, found, theirs, gates.margin):
         reason = f"{gates.metric} {found:.4f} is worse than {theirs:.4f} of {trial.rival} by more than {gates.margin:g}"
-        return False, f"{found:.4f}", limit, reason
-    return True, f"{found:.4f}", limit, ""
+        return Outcome(False, f"{found:.4f}", limit, reason)
+    return Outcome(True, f"{found:.4f}", limit)
 
 
-def measure_latency(trial: Trial) -> tuple[bool, str, str, str]:
+def measure_latency(trial: Trial) -> Outcome:
     """The 95th percentile of one-instance requests, one after another on one connection."""
     instances = [instance for instance, _ in trial.examples.heldout]
     with Questioner(trial.url, REQUEST_TIMEOUT_S) as ask:
@@ -144,10 +158,10 @@ def measure_latency(trial: Trial) -> tuple[bool, str, str, str]:
     trial.figures |= {"latency_p50_ms": statistics.median(times), "latency_p95_ms": p95}
     limit = f"{trial.gates.latency_p95_ms:g} ms"
     reason = "" if p95 <= trial.gates.latency_p95_ms else f"p95 latency {p95:.1f} ms is over {limit}"
-    return not reason, f"{p95:.1f} ms", limit, reason
+    return Outcome(not reason, f"{p95:.1f} ms", limit, reason)
 
 
-def measure_bad_input(trial: Trial) -> tuple[bool, str, str, str]:
+def measure_bad_input(trial: Trial) -> Outcome:
     """Every invalid request is refused as its file says, and the instance answers well afterwards."""
     address = urlsplit(trial.url)
     instance = trial.examples.golden[0][0]
@@ -157,22 +171,22 @@ def measure_bad_input(trial: Trial) -> tuple[bool, str, str, str]:
         status, _, body = send(str(address.hostname), int(address.port or 80), case.build(instance), REQUEST_TIMEOUT_S)
         fault = case.check(status, body)
         if fault:
-            return False, f"{index} refused", limit, f"request {case.name}: {fault}"
+            return Outcome(False, f"{index} refused", limit, f"request {case.name}: {fault}")
     with Questioner(trial.url, REQUEST_TIMEOUT_S) as ask:
         ask.predict([instance])
-    return True, f"{len(cases)} refused", limit, ""
+    return Outcome(True, f"{len(cases)} refused", limit)
 
 
-def measure_memory(trial: Trial) -> tuple[bool, str, str, str]:
+def measure_memory(trial: Trial) -> Outcome:
     """The peak of resident memory after all that was asked."""
     assert trial.instance is not None  # noqa: S101 - set before the first check
-    peak = trial.target.peak_memory_mib(trial.instance)
+    peak = trial.target.peak_memory_mib(trial.instance.name)
     trial.figures["memory_mib"] = peak
     limit = f"{trial.gates.memory_mib} MiB"
     if not peak:
-        return False, "none", limit, "its memory could not be measured: it is no longer running"
+        return Outcome(False, "none", limit, "its memory could not be measured: it is no longer running")
     reason = "" if peak <= trial.gates.memory_mib else f"peak memory {peak:.0f} MiB is over {limit}"
-    return not reason, f"{peak:.0f} MiB", limit, reason
+    return Outcome(not reason, f"{peak:.0f} MiB", limit, reason)
 
 
 CHECKS: dict[str, Measure] = {
@@ -188,12 +202,12 @@ CHECKS: dict[str, Measure] = {
 def _run(name: str, measure: Measure, trial: Trial) -> Check:
     start = time.monotonic()
     try:
-        passed, measured, limit, reason = measure(trial)
+        found = measure(trial)
     except BadAnswer as error:
-        passed, measured, limit, reason = False, "no answer", "an answer", str(error)
+        found = Outcome(False, "no answer", "an answer", str(error))
     except InstanceCrashed as error:
-        passed, measured, limit, reason = False, "none", "the version in use answers", f"compared with: {error}"
-    return Check(name, passed, measured, limit, reason, time.monotonic() - start)
+        found = Outcome(False, "none", "the version in use answers", f"compared with: {error}")
+    return Check(name, *found, took_s=time.monotonic() - start)
 
 
 def _score(trial: Trial, url: str) -> float:

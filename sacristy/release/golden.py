@@ -23,7 +23,9 @@ def difference(expected: Any, found: Any, tolerance: float, where: str = "predic
     if isinstance(expected, list) and isinstance(found, list):
         if len(expected) != len(found):
             return f"{where} has {len(found)} entries, expected {len(expected)}"
-        return _first([(a, b, f"{where}[{i}]") for i, (a, b) in enumerate(zip(expected, found, strict=True))], tolerance)
+        return _first(
+            [(a, b, f"{where}[{i}]") for i, (a, b) in enumerate(zip(expected, found, strict=True))], tolerance
+        )
     return None if expected == found else f"{where} is {found!r}, expected {expected!r}"
 
 

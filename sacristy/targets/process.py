@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from sacristy.supervision import Program, Supervisor
 from sacristy.targets.target import Image, Instance
 
 GRACE_S = 15
-PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
+PASSED_ON = ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 
 
 class ProcessTarget:
@@ -35,6 +34,7 @@ class ProcessTarget:
         self.settings = settings
         self.registry = registry
         self.supervisor = Supervisor(settings)
+        self._pids: dict[str, int] = {}
 
     def start(self, image: Image, purpose: str) -> Instance:
         """Unpack the image (once per digest), make its environment (once per lock) and start Gunicorn."""
@@ -44,32 +44,37 @@ class ProcessTarget:
         name = f"{image.model}-{purpose}-{secrets.token_hex(4)}"
         config = self.registry.config(image.model, image.digest)
         self.supervisor.add(program(name, image, config, root, python, port, self._log(name)))
+        state = self.supervisor.state(name)
+        self._pids[name] = state.pid if state else 0
         return Instance(name, image, f"http://127.0.0.1:{port}", self.name)
 
-    def is_running(self, instance: Instance) -> bool:
-        """Say whether the supervisor keeps its process alive."""
-        return self.supervisor.state(instance.name).alive
+    def is_running(self, name: str) -> bool:
+        """Say whether its first process is still alive: the supervisor restarts a crashed one, which is not that."""
+        state = self.supervisor.state(name)
+        return state is not None and state.running and self._pids.setdefault(name, state.pid) in (0, state.pid)
 
-    def peak_memory_mib(self, instance: Instance) -> float:
+    def peak_memory_mib(self, name: str) -> float:
         """Return the sum of the peaks of its processes, in MiB (shared pages count in each: an upper bound)."""
-        pid = self.supervisor.state(instance.name).pid
+        state = self.supervisor.state(name)
         try:
-            parent = psutil.Process(pid)
+            parent = psutil.Process(state.pid if state else -1)
             return sum(_peak_kib(process.pid) for process in [parent, *parent.children(recursive=True)]) / 1024
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, ValueError):
             return 0.0
 
-    def log_tail(self, instance: Instance, lines: int = 20) -> list[str]:
+    def log_tail(self, name: str, lines: int = 20) -> list[str]:
         """Return the last lines of its log."""
         try:
-            return self._log(instance.name).read_text(errors="replace").splitlines()[-lines:]
+            return self._log(name).read_text(errors="replace").splitlines()[-lines:]
         except FileNotFoundError:
             return []
 
-    def stop(self, instance: Instance) -> None:
+    def stop(self, name: str) -> None:
         """End it with SIGTERM (Gunicorn finishes requests in flight), and remove its log."""
-        self.supervisor.remove(instance.name)
-        self._log(instance.name).unlink(missing_ok=True)
+        self.supervisor.remove(name)
+        self._pids.pop(name, None)
+        for log in self._log(name).parent.glob(f"{name}.log*"):
+            log.unlink(missing_ok=True)
 
     def instances(self) -> list[str]:
         """Return the names of the supervised instances."""
@@ -83,21 +88,12 @@ class ProcessTarget:
     def _log(self, name: str) -> Path:
         return self.settings.home / "logs" / f"{name}.log"
 
-    def forget(self, image: Image) -> None:
-        """Remove the unpacked files of an image that nothing runs any more."""
-        shutil.rmtree(
-            self.settings.home / "instances" / f"{image.model}-{image.digest[7:23]}", ignore_errors=True
-        )
 
-
-def program(
-    name: str, image: Image, config: dict[str, Any], root: Path, python: Path, port: int, log: Path
-) -> Program:
+def program(name: str, image: Image, config: dict[str, Any], root: Path, python: Path, port: int, log: Path) -> Program:
     """Return what the supervisor runs: the image's own command, its `python` being the environment's."""
     command = [str(python) if word == "python" else word for word in config["config"]["Cmd"]]
     app = root / "app"
-    environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
-    environment |= {
+    environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ} | {
         "PYTHONPATH": str(app),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -106,7 +102,7 @@ def program(
         "SACRISTY_HOST": "127.0.0.1",
         "SACRISTY_PORT": str(port),
     }
-    return Program(name, command, environment, app, log, stop_wait_s=GRACE_S, restart=True)
+    return Program(name, tuple(command), app, log, environment, stop_wait_s=GRACE_S)
 
 
 def free_port() -> int:
@@ -117,7 +113,7 @@ def free_port() -> int:
 
 
 def _is_instance(name: str) -> bool:
-    return name.count("-") >= 2
+    return name.count("-") >= 2  # <model>-<purpose>-<random>; the stack's own services have plain names
 
 
 def _peak_kib(pid: int) -> int:

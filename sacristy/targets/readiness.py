@@ -22,7 +22,7 @@ def wait_until_ready(target: Target, instance: Instance, limit_s: float) -> floa
     reason = "it did not answer"
     with httpx.Client(base_url=instance.url, timeout=2.0, trust_env=False) as client:
         while (waited := time.monotonic() - start) < limit_s:
-            if not target.is_running(instance):
+            if not target.is_running(instance.name):
                 raise InstanceCrashed(image=instance.image, cause=cause(target, instance))
             try:
                 answer = client.get("/v2/health/ready")
@@ -35,9 +35,17 @@ def wait_until_ready(target: Target, instance: Instance, limit_s: float) -> floa
     raise InstanceNotReady(image=instance.image, limit=limit_s, reason=reason, cause=cause(target, instance))
 
 
+def is_ready(url: str) -> bool:
+    """Say whether an instance answers ready at this moment."""
+    try:
+        return httpx.get(f"{url}/v2/health/ready", timeout=2.0, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
 def cause(target: Target, instance: Instance) -> str:
     """Return the instance's last lines as one text, newest last."""
-    return "\n".join(target.log_tail(instance, SHOWN_LINES)) or "it printed nothing"
+    return "\n".join(target.log_tail(instance.name, SHOWN_LINES)) or "it printed nothing"
 
 
 def _reason(answer: httpx.Response) -> str:

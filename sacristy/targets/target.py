@@ -45,16 +45,16 @@ class Target(Protocol):
         Returns without waiting for readiness. Raises what unpacking or starting raises; nothing is left then.
         """
 
-    def is_running(self, instance: Instance) -> bool:
-        """Say whether the instance's process is alive."""
+    def is_running(self, name: str) -> bool:
+        """Say whether the instance's process is alive and has not been restarted since it was started here."""
 
-    def peak_memory_mib(self, instance: Instance) -> float:
-        """Return the most resident memory that all of its processes had together so far, in MiB."""
+    def peak_memory_mib(self, name: str) -> float:
+        """Return the most resident memory that all of its processes had together so far, in MiB; 0: none runs."""
 
-    def log_tail(self, instance: Instance, lines: int = 20) -> list[str]:
+    def log_tail(self, name: str, lines: int = 20) -> list[str]:
         """Return the last lines that the instance printed."""
 
-    def stop(self, instance: Instance) -> None:
+    def stop(self, name: str) -> None:
         """Stop it gracefully (requests in flight end) and remove its traces. Stopping twice is fine."""
 
     def instances(self) -> list[str]:

@@ -1,0 +1,58 @@
+# One door for every task; `make help` lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIPENV_VERSION := 2026.10.3
+UNIT := tests/unit
+SERVICES := tests/services
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo down clean test test-unit test-services test-story test-models test-all check lock
+
+help:  ## List the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(VENV)/ready  ## Make the stack's own environment in .venv from Pipfile.lock
+
+$(VENV)/ready: Pipfile.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) PIPENV_VERBOSITY=-1 $(BIN)/python -m pipenv sync --categories "packages dev-packages embedded"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup  ## Set everything up and take a real model the whole way
+	$(BIN)/sacristy demo
+
+down: setup  ## Stop everything that runs
+	$(BIN)/sacristy down
+
+clean:  ## Stop everything and leave no trace: data, environments and all
+	@if [ -x $(BIN)/sacristy ]; then $(BIN)/sacristy down; fi
+	rm -rf .sacristy .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis sacristy.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+test: check test-unit test-models test-services test-story  ## Run the tests that need only what the demo needs
+
+check: setup  ## Lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-unit: setup  ## Unit tests: no service, under 10 s
+	$(BIN)/pytest -q $(UNIT)
+
+test-models: setup  ## Each model's own tests, in its own environment
+	$(BIN)/sacristy env test
+
+test-services: setup  ## Against the real MongoDB, Gunicorn, supervisor
+	$(BIN)/pytest -q -m "not slow and not docker and not browser" $(SERVICES)
+
+test-story: setup  ## The stories: the demo itself, and the broken deploy
+	$(BIN)/pytest -q -m "not slow and not docker and not browser" tests/e2e
+
+test-all: test  ## Also the tiers that need system packages, which it installs where it may
+	$(BIN)/python tests/all_tiers.py
+
+lock: setup  ## Resolve every Pipfile.lock anew
+	$(BIN)/sacristy env lock

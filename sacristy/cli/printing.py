@@ -1,0 +1,106 @@
+"""How commands print: tables and progress for people, JSON for programs, one line for a known failure."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sacristy.errors import SacristyError
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def emit(data: Any, as_json: bool, show: Callable[[], None]) -> None:
+    """Print data as JSON, or let `show` print it for people."""
+    if as_json:
+        options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+        sys.stdout.write(orjson.dumps(data, option=options, default=_plain).decode() + "\n")
+    else:
+        show()
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
+    """Print rows below column names, or `empty` where there are none. Cells are shown as they are, not as markup."""
+    rows = list(rows)
+    if not rows:
+        out.print(empty)
+        return
+    grid = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(cell(value) for value in row))
+    out.print(grid)
+
+
+def cell(value: Any) -> str:
+    """Return a value as a table shows it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "[green]yes[/]" if value else "[red]no[/]"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return escape(str(value))
+
+
+def short(digest: str | None) -> str:
+    """Return a digest as tables show it: its first 12 hexadecimal digits."""
+    return digest.removeprefix("sha256:")[:12] if digest else ""
+
+
+def say(text: str) -> None:
+    """Print a line of progress for people; on the error stream, so that pipes get results only."""
+    err.print(escape(text))
+
+
+def done(text: str, took_s: float) -> None:
+    """Print what a command did and how long it took."""
+    err.print(f"[green]✓[/] {escape(text)} [dim]in {took_s:.1f} s[/]")
+
+
+@contextmanager
+def steps(text: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Show what long work is at: a spinner on a terminal, plain lines elsewhere, nothing if `quiet`."""
+    if quiet:
+        yield lambda _: None
+    elif err.is_terminal:
+        with err.status(escape(text)) as status:
+            yield lambda line: status.update(escape(line))
+    else:
+        say(text)
+        yield say
+
+
+@contextmanager
+def timed() -> Iterator[Callable[[], float]]:
+    """Give a function that returns the seconds since the block began."""
+    start = time.monotonic()
+    yield lambda: time.monotonic() - start
+
+
+def fail(error: SacristyError) -> None:
+    """Print a known failure: its details, then one line with what happened and what to do next."""
+    if error.detail:
+        err.print(escape(error.detail), style="dim")
+    advice = f" → {escape(error.advice)}" if error.advice else ""
+    err.print(f"[red]error:[/] {escape(str(error))}{advice}")
+
+
+def _plain(value: Any) -> Any:
+    return str(value)

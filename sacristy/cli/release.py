@@ -1,0 +1,174 @@
+"""test, promote, rollback, audit, release: from an image to a stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sacristy.cli.arguments import ImageName, ModelName, StageName, Why
+from sacristy.cli.images import make, send
+from sacristy.cli.printing import JsonFlag, done, emit, out, short, steps, table, timed
+from sacristy.cli.workbench import Workbench
+from sacristy.errors import NotAccepted
+from sacristy.images.registry import Registry
+from sacristy.names import Reference, Stage, parse_model, parse_run
+from sacristy.operator.deployment import deploy
+from sacristy.release import evidence, promotion
+from sacristy.release.acceptance import Trial, judge
+from sacristy.release.examples import read_examples
+from sacristy.release.verdict import Verdict, junit
+from sacristy.targets.target import Image
+from sacristy.tracking.runs import find_run
+
+PANEL = "From image to stage"
+Adopt = Annotated[bool, typer.Option("--adopt", help="Go on from where the stage was moved by hand.")]
+
+
+def test(
+    image: ImageName,
+    against: Annotated[
+        str, typer.Option(help="The stage whose current version it may not fall behind.")
+    ] = "production",
+    report: Annotated[Path | None, typer.Option("--junit", help="Also write JUnit XML to this file.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Judge an image: start it, ask it everything, keep the verdict. Ends with 1 if it does not pass."""
+    bench = Workbench()
+    found, registry = bench.find(image)
+    verdict = accept(bench, found, registry, against, quiet=json)
+    if report:
+        report.write_text(junit(verdict), encoding="utf-8")
+    emit(verdict.as_document(), json, lambda: show_verdict(verdict))
+    if not verdict.passed:
+        raise NotAccepted(image=found, reason=verdict.reason)
+
+
+def promote(image: ImageName, stage: StageName, why: Why = "", adopt: Adopt = False, json: JsonFlag = False) -> None:
+    """Move a stage to a pushed image that passed its acceptance test."""
+    bench = Workbench()
+    with timed() as clock:
+        found = bench.pushed(image)
+        event = promotion.promote(bench.desk, found, stage, why, adopt=adopt)
+    emit(event, json, lambda: done(f"{found.model}:{stage} now points at {found} {short(found.digest)}", clock()))
+
+
+def rollback(model: ModelName, stage: StageName, why: Why = "", json: JsonFlag = False) -> None:
+    """Move a stage back to the version before, and deploy that."""
+    bench = Workbench()
+    with timed() as clock, steps(f"rolling {model}:{stage} back", quiet=json) as progress:
+        event = promotion.rollback(bench.desk, model, stage, why)
+        deployment = deploy(bench.yard, model, stage, progress)
+    text = f"{model}:{stage} is back at {deployment.image} {short(deployment.image.digest)}"
+    emit({"event": event, "url": deployment.url, "parts": deployment.parts}, json, lambda: done(text, clock()))
+
+
+def audit(
+    model: Annotated[str, typer.Argument(help="Only this model.", metavar="[MODEL]")] = "",
+    json: JsonFlag = False,
+) -> None:
+    """Show every move of every stage: who, when, from what to what, why, on which evidence."""
+    bench = Workbench()
+    moves = promotion.events(bench.database, parse_model(model) if model else None)
+    columns = ["when", "who", "what", "stage", "version", "from", "to", "why", "evidence"]
+    rows = [
+        (
+            move["at"],
+            move["by"],
+            _action(move),
+            f"{move['model']}:{move['stage']}",
+            move["version"],
+            short(move["from"]),
+            short(move["to"]),
+            move["why"],
+            _figures(move["evidence"]),
+        )
+        for move in moves
+    ]
+    emit(moves, json, lambda: table("Moves", columns, rows, "No stage was moved yet. Next: sacristy release MODEL"))
+
+
+def release(
+    model: ModelName,
+    run: Annotated[
+        int | None,
+        typer.Option(
+            help="The run to release; the newest completed one if not given.", parser=parse_run, metavar="RUN"
+        ),
+    ] = None,
+    why: Why = "",
+    allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Release a run of uncommitted work too.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Build, test, push, promote to staging and deploy there: what Jenkins does for a run, in one go."""
+    bench = Workbench()
+    with timed() as clock:
+        image = to_staging(bench, model, run, why or "sacristy release", allow_dirty=allow_dirty, quiet=json)
+    text = f"{image} is in staging; next: sacristy promote {image} production --why '...'"
+    emit({"model": image.model, "version": image.version, "digest": image.digest}, json, lambda: done(text, clock()))
+
+
+def to_staging(
+    bench: Workbench, model: str, run: int | None, why: str, *, allow_dirty: bool = False, quiet: bool
+) -> Image:
+    """Walk a run from its image to staging, printing each step."""
+    built = make(bench, model, run, allow_dirty=allow_dirty, quiet=quiet)
+    image, registry = bench.find(Reference(model, digest=built.digest))
+    verdict = accept(bench, image, registry, Stage.PRODUCTION, quiet=quiet)
+    if not quiet:
+        show_verdict(verdict)
+    if not verdict.passed:
+        raise NotAccepted(image=image, reason=verdict.reason)
+    send(bench, image, quiet=quiet)
+    to_stage(bench, image, Stage.STAGING, why, quiet=quiet)
+    return image
+
+
+def to_stage(bench: Workbench, image: Image, stage: Stage, why: str, *, quiet: bool) -> Any:
+    """Promote and deploy."""
+    with steps(f"promoting {image} to {stage}", quiet) as progress:
+        promotion.promote(bench.desk, image, stage, why)
+        return deploy(bench.yard, image.model, stage, progress)
+
+
+def accept(bench: Workbench, image: Image, registry: Registry, against: str, *, quiet: bool) -> Verdict:
+    """Judge an image against its gates and against the version that a stage has now, and keep the verdict."""
+    bench.started()
+    run = find_run(bench.database, image.run)
+    trial = Trial(
+        image=image,
+        target=bench.target(registry),
+        gates=bench.model(image.model).file.gates,
+        examples=read_examples(run, bench.store),
+        cases=bench.settings.project / "tests" / "requests" / "invalid",
+        rival=bench.rival(image, against),
+        rival_target=bench.target(bench.registry),
+    )
+    with steps(f"testing {image}", quiet) as progress:
+        verdict = judge(trial, progress)
+    evidence.record(bench.database, verdict, bench.settings.user)
+    return verdict
+
+
+def show_verdict(verdict: Verdict) -> None:
+    """Print a verdict as a table."""
+    rows = [(check.name, check.passed, check.measured, check.limit, check.reason) for check in verdict.checks]
+    title = f"Acceptance of {verdict.model}:{verdict.version} {short(verdict.digest)}"
+    table(title, ["check", "passed", "measured", "limit", "why not"], rows, "Nothing was checked.")
+    verdict_line = "[green]passed[/]" if verdict.passed else "[red]not passed[/]"
+    out.print(f"{verdict_line} in {verdict.took_s:.1f} s")
+
+
+def _action(move: dict[str, Any]) -> str:
+    return str(move["action"]).replace("_", " ") + ("" if move["state"] == "done" else f" ({move['state']})")
+
+
+def _figures(proof: dict[str, Any] | None) -> str:
+    return " ".join(f"{name}={value:.4g}" for name, value in proof["figures"].items()) if proof else "none"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    for command in (test, promote, rollback, audit, release):
+        app.command(rich_help_panel=PANEL)(command)

@@ -1,0 +1,100 @@
+"""deploy, predict, logs: from a stage to answers."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import httpx
+import orjson
+import typer
+
+from sacristy.cli.arguments import ModelName, StageName
+from sacristy.cli.printing import JsonFlag, done, emit, out, steps, timed
+from sacristy.cli.workbench import Workbench
+from sacristy.errors import GatewayAway, NotDeployed, PredictionRefused
+from sacristy.names import Stage
+from sacristy.operator.deployment import deploy as deploy_stage
+from sacristy.targets.routes import read_routes
+
+PANEL = "From stage to answer"
+StageOption = Annotated[Stage, typer.Option("--stage", help="staging or production.")]
+
+
+def deploy(model: ModelName, stage: StageName, json: JsonFlag = False) -> None:
+    """Make a stage's image answer for the stage, without a failed request."""
+    bench = Workbench()
+    bench.started()
+    with timed() as clock, steps(f"deploying {model}:{stage}", quiet=json) as progress:
+        deployment = deploy_stage(bench.yard, model, stage, progress)
+    did = "deployed" if deployment.changed else "already runs:"
+    parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in deployment.parts.items())
+    text = f"{did} {deployment.image} for {stage} at {deployment.url}" + (f" ({parts})" if parts else "")
+    emit(deployment, json, lambda: done(text, clock()))
+
+
+def predict(
+    model: ModelName,
+    body: Annotated[str, typer.Option("--json", help='The request, {"instances": [...]}, or - to read it from input.')],
+    stage: StageOption = Stage.PRODUCTION,
+) -> None:
+    """Ask a model through the gateway, and print its answer as JSON."""
+    bench = Workbench()
+    bench.model(model)
+    text = sys.stdin.read() if body == "-" else body
+    url = bench.settings.service_url("gateway")
+    if not url:
+        raise GatewayAway(url="an address", reason="the stack was never started")
+    answer = ask(url, model, stage, text.encode("utf-8", "surrogateescape"))
+    sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def ask(url: str, model: str, stage: Stage, body: bytes) -> object:
+    """Send a request body to the gateway and return the answer. Raises GatewayAway or PredictionRefused."""
+    headers = {"Content-Type": "application/json"}
+    try:
+        answer = httpx.post(
+            f"{url}/models/{model}/predict",
+            params={"stage": stage},
+            content=body,
+            headers=headers,
+            timeout=60.0,
+            trust_env=False,
+        )
+    except httpx.HTTPError as error:
+        raise GatewayAway(url=url, reason=str(error) or type(error).__name__) from None
+    if answer.status_code != 200:
+        raise PredictionRefused(model=model, status=answer.status_code, reason=_message(answer))
+    return orjson.loads(answer.content)
+
+
+def logs(
+    model: ModelName,
+    stage: Annotated[Stage, typer.Option("--stage", help="staging or production.")] = Stage.PRODUCTION,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
+    json: JsonFlag = False,
+) -> None:
+    """Show the last lines that a stage's instance printed."""
+    bench = Workbench()
+    bench.model(model)
+    route = read_routes(bench.settings.routes_file).get(model, {}).get(stage)
+    if route is None:
+        raise NotDeployed(model=model, stage=stage)
+    found = bench.target(bench.registry).log_tail(route.instance, lines)
+    emit({"instance": route.instance, "lines": found}, json, lambda: out.print("\n".join(found), markup=False))
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        fault = answer.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:160]
+    where = f"{fault['field']}: " if fault.get("field") else ""
+    expected = f" (expected {fault['expected']})" if fault.get("expected") else ""
+    return f"{where}{fault.get('message')}{expected}"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    for command in (deploy, predict, logs):
+        app.command(rich_help_panel=PANEL)(command)

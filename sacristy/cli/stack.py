@@ -1,0 +1,105 @@
+"""init, up, down, status, doctor: the services themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from sacristy.cli.printing import JsonFlag, done, emit, out, say, steps, table, timed
+from sacristy.cli.workbench import Workbench
+from sacristy.errors import SacristyError
+from sacristy.operator.deployment import deploy, remove_strays
+from sacristy.operator.survey import model_states
+from sacristy.stack import doctor as checks
+from sacristy.stack import down as stopping
+from sacristy.stack import init as beginning
+from sacristy.stack import status as states
+from sacristy.stack import up as starting
+
+PANEL = "The stack"
+
+
+def init(json: JsonFlag = False) -> None:
+    """Make this project's home folder and its secrets, once. Nothing is ever overwritten."""
+    bench = Workbench()
+    report = beginning.init(bench.settings)
+    emit(report, json, lambda: say(f"{len(report.made)} made, {len(report.kept)} kept in {bench.settings.home}"))
+
+
+def up(json: JsonFlag = False) -> None:
+    """Start the services of the stack, and the models whose stages say so. Doing it twice changes nothing."""
+    bench = Workbench()
+    with timed() as clock:
+        beginning.init(bench.settings)
+        with steps("starting the stack", quiet=json) as progress:
+            services = starting.up(bench.settings, progress)
+            redeploy(bench, progress)
+    emit(services, json, lambda: _show_services(services))
+    if not json:
+        done("the stack is up", clock())
+
+
+def down(json: JsonFlag = False) -> None:
+    """Stop everything that `up` started. Data stays."""
+    bench = Workbench()
+    with timed() as clock, steps("stopping the stack", quiet=json):
+        stopping.down(bench.settings)
+    emit({"stopped": True}, json, lambda: done("the stack is down", clock()))
+
+
+def status(json: JsonFlag = False) -> None:
+    """Show what runs: every model's stages, and the services."""
+    bench = Workbench()
+    services = states.service_states(bench.settings)
+    models = model_states(bench.settings, bench.registry, bench.target(bench.registry))
+    data = {"models": models, "services": services}
+
+    def show() -> None:
+        rows = [
+            (model, stage, state["version"], state["run"], state["digest"][7:19], state["ready"], state["url"])
+            for model, stages in models.items()
+            for stage, state in stages.items()
+        ]
+        table(
+            "Models",
+            ["model", "stage", "version", "run", "digest", "ready", "answers at"],
+            rows,
+            "No model has a stage yet. Next: sacristy release MODEL",
+        )
+        out.print()
+        _show_services(services)
+
+    emit(data, json, show)
+
+
+def doctor(json: JsonFlag = False) -> None:
+    """Look for faults, and name for each what mends it. Ends with 1 if something is broken."""
+    bench = Workbench()
+    findings = checks.doctor(bench.settings)
+    rows = [(finding.level, finding.what, finding.mend) for finding in findings]
+    emit(findings, json, lambda: table("Findings", ["level", "what", "mend"], rows, "Nothing is wrong."))
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+def redeploy(bench: Workbench, progress: Any) -> None:
+    """Bring every stage's image up again; one that fails is reported and does not hold up the others."""
+    for model in bench.registry.repositories():
+        for stage in bench.registry.stages(model):
+            try:
+                deploy(bench.yard, model, stage, progress)
+            except SacristyError as error:
+                say(f"{model}:{stage}: {error}")
+    remove_strays(bench.yard)
+
+
+def _show_services(services: dict[str, Any]) -> None:
+    rows = [(name, state.ready, state.url, state.detail) for name, state in services.items()]
+    table("Services", ["service", "ready", "address", ""], rows, "Nothing runs. Next: sacristy up")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    for command in (init, up, down, status, doctor):
+        app.command(rich_help_panel=PANEL)(command)

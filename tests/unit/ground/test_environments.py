@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from sacristy import commands, environments, locks
+from sacristy.errors import CommandFailed, EnvironmentNotLocked, ProgramMissing
+from sacristy.settings import Settings
+
+ENTRY = {"hashes": ["sha256:cpu"], "index": "pypi", "version": "==2.13.0+cpu"}
+LOCK = {"_meta": {"sources": [{"name": "pypi", "url": "https://example.org"}]}, "default": {"torch": ENTRY}}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(project=tmp_path, home=tmp_path / "home")
+
+
+def lock_of(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "Pipfile").touch()
+    (folder / "Pipfile.lock").write_text(text)
+    return folder / "Pipfile.lock"
+
+
+def test_models_with_equal_locks_share_an_environment(settings, tmp_path):
+    one, two, other = (lock_of(tmp_path / name, text) for name, text in (("a", "x"), ("b", "x"), ("c", "y")))
+    folder = environments.environment_folder(settings, one)
+    assert folder == environments.environment_folder(settings, two)
+    assert folder != environments.environment_folder(settings, other)
+
+
+def test_a_model_without_a_lock_is_told_how_to_make_one(settings, tmp_path):
+    with pytest.raises(EnvironmentNotLocked) as fault:
+        environments.ensure_environment(settings, tmp_path / "Pipfile.lock")
+    assert fault.value.advice == "make lock"
+
+
+def test_an_interrupted_environment_is_not_ready(settings, tmp_path):
+    lock = lock_of(tmp_path / "a", "x")
+    environments.environment_folder(settings, lock).mkdir(parents=True)
+    assert not environments.is_ready(settings, lock)
+
+
+def test_a_portable_lock_names_no_index_and_accepts_both_builds():
+    portable = locks.portable(LOCK, {"torch": ["sha256:published"]})
+    assert portable["_meta"]["sources"] == []
+    assert portable["default"]["torch"] == {"hashes": ["sha256:cpu", "sha256:published"], "version": "==2.13.0"}
+
+
+def test_only_local_builds_need_another_hash():
+    plain = {"_meta": {}, "default": {"flask": {"version": "==3.1.3"}, "torch": ENTRY, "local": {"path": "."}}}
+    assert locks.local_builds(plain) == {"torch": "2.13.0"}
+
+
+def test_the_committed_locks_are_portable():
+    root = Path(__file__).parents[3]
+    for path in [root / "Pipfile.lock", *root.glob("models/*/Pipfile.lock")]:
+        assert '"sources": []' in path.read_text(), path
+        assert "+cpu" not in path.read_text(), path
+
+
+def test_a_failed_program_is_told_by_its_last_line():
+    with pytest.raises(CommandFailed, match="ended with code 3: no such thing"):
+        commands.run(["sh", "-c", "echo first; echo no such thing >&2; exit 3"])
+
+
+def test_a_missing_program_is_told():
+    with pytest.raises(ProgramMissing):
+        commands.run(["no-such-program"])

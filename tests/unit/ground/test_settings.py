@@ -1,0 +1,67 @@
+import json
+
+import pytest
+
+from sacristy import settings as settings_module
+from sacristy.errors import InvalidSettings, NotInitialised, ProjectNotFound
+from sacristy.settings import Role, Settings
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    for name in ("SACRISTY_HOME", "SACRISTY_PROJECT", "SACRISTY_MONGODB_URL", "SACRISTY_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "Pipfile").touch()
+    monkeypatch.chdir(tmp_path)
+    settings_module.load.cache_clear()
+    yield tmp_path
+    settings_module.load.cache_clear()
+
+
+def test_the_project_is_found_from_below(home, monkeypatch):
+    monkeypatch.chdir(home / "models")
+    assert settings_module.load().project == home
+    assert settings_module.load().home == home / ".sacristy"
+
+
+def test_outside_of_a_project_the_error_says_so(tmp_path_factory, home, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    with pytest.raises(ProjectNotFound):
+        settings_module.load()
+
+
+def test_the_environment_wins_over_the_file(home, monkeypatch):
+    (home / ".sacristy").mkdir()
+    (home / ".sacristy" / "settings.toml").write_text("registry = '/file'\nweights = '/file'\n")
+    monkeypatch.setenv("SACRISTY_REGISTRY", "/environment")
+    assert settings_module.load().registry_location == "/environment"
+    assert settings_module.load().weights_location == "/file"
+
+
+def test_an_unknown_setting_is_named(home):
+    (home / ".sacristy").mkdir()
+    (home / ".sacristy" / "settings.toml").write_text("registri = 'x'\n")
+    with pytest.raises(InvalidSettings, match="registri"):
+        settings_module.load()
+
+
+def test_before_init_the_next_command_is_told(home):
+    with pytest.raises(NotInitialised) as fault:
+        Settings().database_url(Role.TRAINING)
+    assert fault.value.advice == "sacristy init"
+
+
+def test_a_password_is_escaped_in_the_address(home):
+    (home / ".sacristy" / "secrets").mkdir(parents=True)
+    (home / ".sacristy" / "secrets" / "mongodb-training").write_text("a/b@c\n")
+    (home / ".sacristy" / "ports.json").write_text(json.dumps({"mongodb": 27117}))
+    url = Settings().database_url(Role.TRAINING)
+    assert url.startswith("mongodb://training:a%2Fb%40c@127.0.0.1:27117/sacristy?")
+    assert "w=majority&journal=true" in url
+
+
+def test_a_database_address_from_the_environment_is_never_shown(home, monkeypatch):
+    monkeypatch.setenv("SACRISTY_MONGODB_URL", "mongodb://u:hunter2@db/x")
+    assert "hunter2" not in repr(Settings())
+    assert Settings().database_url(Role.SERVICE) == "mongodb://u:hunter2@db/x"

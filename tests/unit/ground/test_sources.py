@@ -1,0 +1,73 @@
+import os
+
+import git
+import pytest
+
+from sacristy import sources
+from sacristy.errors import CommitNotFound
+
+PATHS = ["models/digits"]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    folder = tmp_path / "models" / "digits"
+    folder.mkdir(parents=True)
+    (folder / "train.py").write_text("one\n")
+    (tmp_path / ".gitignore").write_text("*.tmp\n")
+    (tmp_path / "README.md").write_text("readme\n")
+    with git.Repo.init(tmp_path) as repository:
+        with repository.config_writer() as config:
+            config.set_value("user", "name", "t").set_value("user", "email", "t@example.org")
+        repository.git.add(all=True)
+        repository.index.commit("first")
+    return tmp_path
+
+
+def test_a_clean_tree_is_its_commit(checkout):
+    found = sources.describe(checkout, PATHS)
+    assert not found.dirty
+    assert len(found.commit) == 40
+    assert found.fingerprint == sources.fingerprint(sources.files_at(checkout, found.commit, PATHS))
+
+
+@pytest.mark.parametrize("name", ["train.py", "new.py"])
+def test_a_changed_or_new_file_makes_it_dirty(checkout, name):
+    (checkout / "models" / "digits" / name).write_text("two\n")
+    found = sources.describe(checkout, PATHS)
+    assert found.dirty
+    assert ("two" in found.diff) == (name == "train.py")
+
+
+def test_what_is_elsewhere_or_ignored_does_not(checkout):
+    (checkout / "README.md").write_text("changed\n")
+    (checkout / "models" / "digits" / "x.tmp").write_text("scratch\n")
+    assert not sources.describe(checkout, PATHS).dirty
+
+
+def test_a_folder_without_git_is_dirty(tmp_path):
+    (tmp_path / "models" / "digits").mkdir(parents=True)
+    (tmp_path / "models" / "digits" / "train.py").write_text("one\n")
+    found = sources.describe(tmp_path, PATHS)
+    assert found.dirty
+    assert found.commit == ""
+    assert list(sources.files_now(tmp_path, PATHS)) == ["models/digits/train.py"]
+
+
+def test_symbolic_links_are_left_out(checkout):
+    os.symlink("/etc/passwd", checkout / "models" / "digits" / "link")
+    assert list(sources.files_now(checkout, PATHS)) == ["models/digits/train.py"]
+
+
+@pytest.mark.parametrize("commit", ["0" * 40, "", "nonsense"])
+def test_an_unknown_commit_is_told(checkout, commit):
+    with pytest.raises(CommitNotFound):
+        sources.files_at(checkout, commit, PATHS)
+    with pytest.raises(CommitNotFound):
+        sources.commit_time(checkout, commit)
+
+
+def test_the_fingerprint_sees_content_path_and_mode():
+    file = sources.SourceFile(b"x")
+    variants = [{"a": file}, {"b": file}, {"a": sources.SourceFile(b"y")}, {"a": sources.SourceFile(b"x", True)}, {}]
+    assert len({sources.fingerprint(files) for files in variants}) == len(variants)
