@@ -1,0 +1,59 @@
+"use strict";
+// Omniboard, kept to this machine. As published it listens on every interface, takes the next port when its own is
+// busy, and lets any web page that a user has open read, change and delete runs (CORS "*", no check of Host or Origin).
+// This file starts the published server unchanged and puts a guard before it.
+//
+// PORT: the only port it may take. MONGO_URI: the database. OMNIBOARD_NAMES: host names, comma-separated, under which
+// a proxy offers it, besides 127.0.0.1 and localhost.
+
+const http = require("http");
+const net = require("net");
+const path = require("path");
+
+const HOST = "127.0.0.1";
+const PORT = Number(process.env.PORT);
+const NAMES = (process.env.OMNIBOARD_NAMES || "").split(",").filter(Boolean);
+const HOSTS = new Set([`127.0.0.1:${PORT}`, `localhost:${PORT}`, ...NAMES]);
+const PREVIEW_POLICY = "sandbox allow-popups allow-top-navigation-by-user-activation";
+
+function refusal(request) {
+  if (!HOSTS.has(request.headers.host)) return "unknown host name"; // DNS rebinding
+  const origin = request.headers.origin;
+  if (origin && !HOSTS.has(origin.replace(/^https?:\/\//, ""))) return "request from another site";
+  return "";
+}
+
+function guarded(handler) {
+  return (request, response) => {
+    const reason = refusal(request);
+    if (reason) {
+      response.writeHead(403, { "Content-Type": "text/plain" });
+      response.end(`${reason}\n`);
+      return;
+    }
+    const setHeader = response.setHeader;
+    response.setHeader = function (name, value) {
+      return /^access-control-/i.test(name) ? this : setHeader.call(this, name, value);
+    };
+    response.setHeader("X-Content-Type-Options", "nosniff");
+    response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
+    if (request.url.includes("/files/preview/")) response.setHeader("Content-Security-Policy", PREVIEW_POLICY);
+    handler(request, response);
+  };
+}
+
+const createServer = http.createServer;
+http.createServer = (handler) => createServer(guarded(handler));
+
+const listen = net.Server.prototype.listen;
+net.Server.prototype.listen = function (port, started) {
+  this.prependListener("error", (error) => {
+    console.error(`cannot listen on ${HOST}:${PORT}: ${error.code}`);
+    process.exit(1);
+  });
+  return listen.call(this, { port: PORT, host: HOST }, started);
+};
+
+process.env.NODE_ENV = "production";
+process.env.OMNIBOARD_CONFIG = path.join(__dirname, "databases.js");
+require("./dist/index");

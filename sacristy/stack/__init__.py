@@ -1,0 +1,1 @@
+"""The services of the embedded stack: made, started, watched, stopped."""

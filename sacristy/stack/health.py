@@ -1,0 +1,62 @@
+"""Whether each service is of use: each check returns why not, or an empty string, within seconds."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from sacristy.errors import SacristyError
+from sacristy.settings import Role, Settings
+from sacristy.stack.mongodb import reason
+from sacristy.stack.services import GATEWAY, MONGODB, OMNIBOARD
+
+TIMEOUT_S = 3.0
+
+
+def check_mongodb(settings: Settings) -> str:
+    """Ping the primary as the user of the services."""
+    timeout_ms = int(TIMEOUT_S * 1000)
+    try:
+        url = settings.database_url(Role.SERVICE, timeout_ms)
+        with MongoClient[dict[str, Any]](url, connectTimeoutMS=timeout_ms, socketTimeoutMS=timeout_ms) as client:
+            client.get_default_database().command("ping")
+    except PyMongoError as error:
+        return reason(error)
+    except SacristyError as error:
+        return str(error)
+    return ""
+
+
+def check_omniboard(settings: Settings) -> str:
+    """Ask for a run, which asks the database."""
+    return _check_json(settings.service_url(OMNIBOARD) + "/sacristy/api/v1/Runs?limit=1")
+
+
+def check_gateway(settings: Settings) -> str:
+    """Ask how it is; that does not depend on any other service or model."""
+    return _check_json(settings.service_url(GATEWAY) + "/health")
+
+
+def _check_json(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - an address from the settings
+            json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return f"it answers {error.code}"
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", error))
+    return ""
+
+
+CHECKS: dict[str, Callable[[Settings], str]] = {
+    MONGODB: check_mongodb,
+    OMNIBOARD: check_omniboard,
+    GATEWAY: check_gateway,
+}

@@ -1,0 +1,102 @@
+"""`sacristy init`: the home folder and its secrets, made once and never overwritten."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sacristy.errors import PathNotWritable
+from sacristy.settings import Role, Settings
+
+FOLDERS = (
+    "secrets",
+    "mongodb",
+    "omniboard",
+    "weights",
+    "images",
+    "registry",
+    "environments",
+    "journals",
+    "gateway",
+    "instances",
+    "logs",
+    "run",
+)
+KEYFILE = "mongodb-keyfile"
+KEYFILE_BYTES = 384  # as base64 512 characters; mongod takes 6 to 1024
+
+
+@dataclass(frozen=True)
+class InitReport:
+    """What was made now, and what was there before; paths relative to the home folder."""
+
+    made: list[str]
+    kept: list[str]
+
+
+def init(settings: Settings) -> InitReport:
+    """Make the folders (mode 0700) and secrets that are missing. Raises PathNotWritable."""
+    report = InitReport([], [])
+    try:
+        for folder in (settings.home, *(settings.home / name for name in FOLDERS)):
+            _note(report, _make_folder(folder), os.path.relpath(folder, settings.home))
+        for name, make in secret_makers().items():
+            path = settings.home / "secrets" / name
+            _note(report, _make_secret(path, make), f"secrets/{name}")
+    except OSError as error:
+        raise PathNotWritable(path=error.filename or settings.home, reason=error.strerror) from None
+    return report
+
+
+def secret_makers() -> dict[str, Callable[[], str]]:
+    """Return how each secret is generated, by file name."""
+    passwords: dict[str, Callable[[], str]] = {f"mongodb-{role}": _password for role in Role}
+    return passwords | {KEYFILE: _keyfile, "gateway-token": _password}
+
+
+def secret_mode(name: str) -> int:
+    """Return the mode of a secret's file: mongod takes no keyfile that could be written."""
+    return 0o400 if name == KEYFILE else 0o600
+
+
+def _note(report: InitReport, made: bool, name: str) -> None:
+    (report.made if made else report.kept).append(name)
+
+
+def _make_folder(folder: Path) -> bool:
+    made = not folder.is_dir()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:  # made by an earlier step, or under another umask
+        folder.chmod(0o700)
+    return made
+
+
+def _make_secret(path: Path, make: Callable[[], str]) -> bool:
+    if path.exists():
+        return False
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, secret_mode(path.name))
+        os.link(temporary, path)  # unlike a rename, this never replaces what another has made meanwhile
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(temporary)
+    return True
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _keyfile() -> str:
+    return base64.b64encode(secrets.token_bytes(KEYFILE_BYTES)).decode()

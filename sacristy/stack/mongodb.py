@@ -1,0 +1,111 @@
+"""From a started mongod to a usable database: replica set, first user, roles. Each step looks before it acts.
+
+So a crash between two steps is mended by the next `sacristy up`, and a second one changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from sacristy.errors import OtherSecrets
+from sacristy.settings import REPLICA_SET, Role, Settings
+from sacristy.stack.ports import HOST
+from sacristy.tracking.schema import provision
+
+Client = MongoClient[dict[str, Any]]
+UNAUTHORISED, AUTHENTICATION_FAILED, ALREADY_INITIALISED = 13, 18, 23  # mongod's error codes
+TIMEOUT_MS = 3000
+PRIMARY_WITHIN_S = 30.0
+
+
+def answers(port: int) -> str:
+    """Return why mongod does not take commands yet, or an empty string."""
+    try:
+        with _client(port) as client:
+            client.admin.command("hello")
+    except PyMongoError as error:
+        return reason(error)
+    return ""
+
+
+def prepare(settings: Settings, port: int) -> None:
+    """Make an answering mongod ready for use. Raises OtherSecrets, or pymongo's errors."""
+    password = settings.secret(f"mongodb-{Role.ADMIN}")
+    _initiate(port)
+    if not _knows(port, password):
+        _wait_for_primary(port)
+        _create_admin(settings, port, password)
+    with _client(port, password) as client:
+        _adopt_port(client, port)
+        _wait_for_primary(port)
+        provision(client, {role: settings.secret(f"mongodb-{role}") for role in Role})
+
+
+def reason(error: Exception) -> str:
+    """Return what pymongo says without the document and the topology that it appends."""
+    return re.split(r",? \(?(?:full error|configured timeouts|Timeout:)", str(error))[0] or type(error).__name__
+
+
+def _client(port: int, password: str = "") -> Client:
+    user = {"username": str(Role.ADMIN), "password": password, "authSource": "admin"} if password else {}
+    return MongoClient(HOST, port, directConnection=True, serverSelectionTimeoutMS=TIMEOUT_MS, w="majority", **user)
+
+
+def _initiate(port: int) -> None:
+    """Make the replica set of one, through the localhost exception. Once there are users, there is one already."""
+    members = [{"_id": 0, "host": f"{HOST}:{port}"}]
+    with _client(port) as client:
+        hello = client.admin.command("hello")
+        if "setName" in hello:
+            return
+        try:
+            client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
+        except OperationFailure as error:
+            if error.code not in (UNAUTHORISED, ALREADY_INITIALISED):  # a set that knows it under another port
+                raise
+
+
+def _knows(port: int, password: str) -> bool:
+    try:
+        with _client(port, password) as client:
+            client.admin.command("ping")
+    except OperationFailure as error:
+        if error.code == AUTHENTICATION_FAILED:
+            return False
+        raise
+    return True
+
+
+def _create_admin(settings: Settings, port: int, password: str) -> None:
+    try:
+        with _client(port) as client:
+            client.admin.command("createUser", str(Role.ADMIN), pwd=password, roles=["root"])
+    except OperationFailure as error:
+        if error.code != UNAUTHORISED:
+            raise
+        secret = settings.home / "secrets" / f"mongodb-{Role.ADMIN}"
+        raise OtherSecrets(folder=settings.home / "mongodb" / "data", secret=secret) from None
+
+
+def _adopt_port(client: Client, port: int) -> None:
+    """Write the port into the replica set's own record, where it has changed."""
+    config = client.admin.command("replSetGetConfig")["config"]
+    host = f"{HOST}:{port}"
+    if config["members"][0]["host"] != host:
+        config["members"][0]["host"] = host
+        config["version"] += 1
+        client.admin.command("replSetReconfig", config, force=True)
+
+
+def _wait_for_primary(port: int) -> None:
+    deadline = time.monotonic() + PRIMARY_WITHIN_S
+    with _client(port) as client:
+        while not client.admin.command("hello").get("isWritablePrimary"):
+            if time.monotonic() > deadline:
+                raise PyMongoError("mongod did not become primary")
+            time.sleep(0.05)

@@ -1,0 +1,119 @@
+"""Omniboard without the 530 MB of its full install: the published server and page, and only what they need to run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from pymongo import MongoClient
+
+from sacristy.commands import run
+from sacristy.errors import DownloadCorrupt, ProgramMissing
+from sacristy.settings import DATABASE, Role, Settings
+
+NODE_MEND = "install Node.js 18 or later with npm (Debian: apt-get install nodejs npm), then: sacristy up"
+KEPT = ("package/dist/", "package/web/build/", "package/LICENSE")
+OURS = ("package.json", "package-lock.json", "serve.js", "databases.js")
+NPM_CI = ("ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+INSTALL_WITHIN_S = 600
+COLUMNS = {"Commit": "sacristy.commit", "Data": "sacristy.data.name", "Weights, bytes": "info.weights.size_bytes"}
+SEEDED = "seeded"
+
+
+def find_node() -> Path:
+    """Return node. Raises ProgramMissing where it or npm is absent."""
+    for program in ("node", "npm"):
+        if not shutil.which(program):
+            raise ProgramMissing(program=program, mend=NODE_MEND)
+    return Path(str(shutil.which("node")))
+
+
+def sources(settings: Settings) -> Path:
+    """Return the folder with our package.json, its lock and the guard."""
+    return settings.project / "compose" / "omniboard"
+
+
+def install_folder(settings: Settings) -> Path:
+    """Return where this very Omniboard belongs: a change of version, lock or guard gives another folder."""
+    total = hashlib.sha256()
+    for name in OURS:
+        total.update((sources(settings) / name).read_bytes())
+    return settings.home / "omniboard" / total.hexdigest()[:16]
+
+
+def is_installed(settings: Settings) -> bool:
+    """Say whether Omniboard is there, whole."""
+    return install_folder(settings).is_dir()
+
+
+def install(settings: Settings) -> Path:
+    """Return the folder of the installed Omniboard; the first time takes 10 s and more.
+
+    Raises ProgramMissing, CommandFailed (npm's last line) or DownloadCorrupt; then nothing is left behind.
+    """
+    folder = install_folder(settings)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / "install.lock"):
+        if folder.is_dir():
+            return folder
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
+            new = Path(temporary) / "omniboard"
+            new.mkdir()
+            _fill(new, sources(settings))
+            new.rename(folder)
+    for old in folder.parent.iterdir():
+        if old.is_dir() and old != folder:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def integrity(file: Path) -> str:
+    """Return a file's hash as npm writes it: `sha512-` and base64."""
+    with open(file, "rb") as stream:
+        return "sha512-" + base64.b64encode(hashlib.file_digest(stream, "sha512").digest()).decode()
+
+
+def seed_columns(settings: Settings) -> None:
+    """Give Omniboard's table columns of ours, once: what a user takes away stays away."""
+    marker = settings.home / "omniboard" / SEEDED
+    if marker.exists():
+        return
+    with MongoClient[dict[str, Any]](settings.database_url(Role.ADMIN)) as client:
+        for name, path in COLUMNS.items():
+            column = {"name": name, "config_path": path}
+            client[DATABASE]["omniboard.custom.columns"].update_one(column, {"$setOnInsert": column}, upsert=True)
+    marker.touch()
+
+
+def _fill(new: Path, ours: Path) -> None:
+    for name in OURS:
+        shutil.copyfile(ours / name, new / name)
+    wanted = json.loads((ours / "package.json").read_text())["config"]
+    npm = str(shutil.which("npm"))
+    environment = os.environ | {"npm_config_update_notifier": "false"}
+    package = f"omniboard@{wanted['omniboard']}"
+    run([npm, "pack", package, "--silent"], folder=new, environment=environment, timeout_s=INSTALL_WITHIN_S)
+    tarball = new / f"omniboard-{wanted['omniboard']}.tgz"
+    found = integrity(tarball)
+    if found != wanted["integrity"]:
+        raise DownloadCorrupt(name=package, expected=wanted["integrity"], found=found)
+    _unpack(tarball, new)
+    tarball.unlink()
+    run([npm, *NPM_CI], folder=new, environment=environment, timeout_s=INSTALL_WITHIN_S)
+
+
+def _unpack(tarball: Path, folder: Path) -> None:
+    """Unpack the server and the built page, without source maps (32 of 37 MB)."""
+    with tarfile.open(tarball) as archive:
+        for member in archive:
+            if member.name.startswith(KEPT) and not member.name.endswith(".map"):
+                member.name = member.name.removeprefix("package/")
+                archive.extract(member, folder, filter="data")

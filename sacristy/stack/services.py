@@ -1,0 +1,57 @@
+"""What runs, as data: the command line and environment of each service. Nothing is started here.
+
+Each listens on loopback only. Passwords go by environment or file, never by command line, where `ps` would show them.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sacristy.settings import REPLICA_SET, Role, Settings
+from sacristy.stack.init import KEYFILE
+from sacristy.stack.ports import HOST
+from sacristy.supervision import Program
+
+MONGODB, OMNIBOARD, GATEWAY = "mongodb", "omniboard", "gateway"
+SERVICES = (MONGODB, OMNIBOARD, GATEWAY)
+OMNIBOARD_TIMEOUT_MS = 5000
+
+
+def mongodb_program(settings: Settings, mongod: Path, port: int) -> Program:
+    """One mongod, replica set of one (majority writes and change streams need it), with authentication."""
+    data = settings.home / "mongodb" / "data"
+    argv = [str(mongod), "--dbpath", str(data), "--bind_ip", HOST, "--port", str(port), "--nounixsocket"]
+    argv += ["--replSet", REPLICA_SET, "--keyFile", str(settings.home / "secrets" / KEYFILE)]
+    argv += ["--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "512"]  # its own choice: half the memory, 5 % of the disk
+    argv += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+    folder = settings.home / "mongodb"
+    return Program(MONGODB, tuple(argv), folder, log_file(settings, MONGODB), stop_wait_s=30, order=100)
+
+
+def omniboard_program(settings: Settings, node: Path, folder: Path, port: int) -> Program:
+    """Omniboard's own server behind our guard (compose/omniboard/serve.js), as the user with the least rights."""
+    uri = settings.database_url(Role.OMNIBOARD, timeout_ms=OMNIBOARD_TIMEOUT_MS)
+    environment = {"PORT": str(port), "MONGO_URI": uri, "NODE_ENV": "production"}
+    argv = (str(node), str(folder / "serve.js"))
+    return Program(OMNIBOARD, argv, folder, log_file(settings, OMNIBOARD), environment, stop_wait_s=5, order=200)
+
+
+def gateway_program(settings: Settings, port: int) -> Program:
+    """The gateway on Gunicorn; it needs none of the other services."""
+    argv = (sys.executable, "-m", "gunicorn", "--config", "python:sacristy.gateway.gunicorn")
+    argv += ("--bind", f"{HOST}:{port}", "sacristy.gateway.app:create_app()")
+    environment = sacristy_environment(settings)
+    log = log_file(settings, GATEWAY)
+    return Program(GATEWAY, argv, settings.project, log, environment, stop_wait_s=40, order=300)
+
+
+def sacristy_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that give another process of ours the same settings, without secrets."""
+    given = {"SACRISTY_PROJECT": str(settings.project), "SACRISTY_HOME": str(settings.home)}
+    return given | {"SACRISTY_OMNIBOARD_URL": settings.omniboard_url, "SACRISTY_GATEWAY_URL": settings.gateway_url}
+
+
+def log_file(settings: Settings, name: str) -> Path:
+    """Return where a program's output goes."""
+    return settings.home / "logs" / f"{name}.log"

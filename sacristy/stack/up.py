@@ -1,0 +1,128 @@
+"""`sacristy up`: start what is not running, make it ready, and say what is there. Doing it twice changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from filelock import FileLock
+from pymongo.errors import PyMongoError
+
+from sacristy.errors import CommandFailed, DownloadCorrupt, ProgramMissing, ServiceNotReady
+from sacristy.settings import Settings
+from sacristy.stack import mongodb, omniboard
+from sacristy.stack.health import CHECKS
+from sacristy.stack.init import init
+from sacristy.stack.mongod import find_mongod
+from sacristy.stack.ports import choose_port
+from sacristy.stack.services import (
+    GATEWAY,
+    MONGODB,
+    OMNIBOARD,
+    gateway_program,
+    log_file,
+    mongodb_program,
+    omniboard_program,
+)
+from sacristy.stack.status import ServiceState, is_ours, service_states
+from sacristy.supervision import Supervisor
+
+Progress = Callable[[str], None]
+READY_WITHIN_S = 60.0  # a database that was killed replays its journal first
+LAST_LINES = 15
+
+
+def up(settings: Settings, progress: Progress = lambda _: None) -> dict[str, ServiceState]:
+    """Start the services and return their states, by name. Omniboard may be missing; its state says why.
+
+    Raises PathNotWritable, ProgramMissing (mongod), ServiceNotReady (with the last lines of the log), OtherSecrets.
+    """
+    init(settings)
+    supervisor = Supervisor(settings)
+    with FileLock(settings.home / "run" / "up.lock"):
+        mongod = find_mongod(settings) if is_ours(settings, MONGODB) else None
+        supervisor.start_daemon()
+        if mongod:
+            progress("mongodb: start")
+            (settings.home / "mongodb" / "data").mkdir(mode=0o700, exist_ok=True)
+            supervisor.add(mongodb_program(settings, mongod, _port(settings, supervisor, MONGODB)))
+        if is_ours(settings, GATEWAY):
+            progress("gateway: start")
+            supervisor.add(gateway_program(settings, _port(settings, supervisor, GATEWAY)))
+        missing = _install_omniboard(settings, progress)
+        if mongod:
+            progress("mongodb: wait, then make users and indexes")
+            _prepare_mongodb(settings, supervisor)
+        if is_ours(settings, OMNIBOARD) and not missing:
+            _start_omniboard(settings, supervisor, progress)
+        if is_ours(settings, GATEWAY):
+            wait_ready(supervisor, settings, GATEWAY, lambda: CHECKS[GATEWAY](settings))
+    states = service_states(settings)
+    return states | ({OMNIBOARD: ServiceState(False, "", missing)} if missing else {})
+
+
+def wait_ready(
+    supervisor: Supervisor,
+    settings: Settings,
+    name: str,
+    check: Callable[[], str],
+    within_s: float = READY_WITHIN_S,
+) -> None:
+    """Wait until `check` has nothing to say against a service. Raises ServiceNotReady, at once if it was given up."""
+    deadline = time.monotonic() + within_s
+    while why := check():
+        state = supervisor.state(name)
+        given_up = state is None or state.state in ("FATAL", "EXITED", "STOPPED")
+        if given_up or time.monotonic() > deadline:
+            why = f"it ends by itself ({state.detail if state else 'it is not supervised'})" if given_up else why
+            raise ServiceNotReady(service=name, reason=why, log=log_file(settings, name), cause=_tail(settings, name))
+        time.sleep(0.05)
+
+
+def _port(settings: Settings, supervisor: Supervisor, name: str) -> int:
+    state = supervisor.state(name)
+    return choose_port(settings, name, state.pid if state else 0)
+
+
+def _install_omniboard(settings: Settings, progress: Progress) -> str:
+    """Return why Omniboard cannot be had here, or an empty string. All else works without it."""
+    if not is_ours(settings, OMNIBOARD):
+        return ""
+    try:
+        omniboard.find_node()
+        if not omniboard.is_installed(settings):
+            progress("omniboard: install, about 10 s and the time for 71 MB")
+        omniboard.install(settings)
+    except ProgramMissing as error:
+        return f"{error}: {error.advice}"
+    except (CommandFailed, DownloadCorrupt) as error:
+        return f"not installed: {error}"
+    return ""
+
+
+def _prepare_mongodb(settings: Settings, supervisor: Supervisor) -> None:
+    port = settings.ports()[MONGODB]
+    wait_ready(supervisor, settings, MONGODB, lambda: mongodb.answers(port))
+    try:
+        mongodb.prepare(settings, port)
+    except PyMongoError as error:
+        cause = _tail(settings, MONGODB)
+        why = mongodb.reason(error)
+        raise ServiceNotReady(service=MONGODB, reason=why, log=log_file(settings, MONGODB), cause=cause) from None
+    wait_ready(supervisor, settings, MONGODB, lambda: CHECKS[MONGODB](settings))
+
+
+def _start_omniboard(settings: Settings, supervisor: Supervisor, progress: Progress) -> None:
+    progress("omniboard: start")
+    if is_ours(settings, MONGODB):
+        omniboard.seed_columns(settings)
+    node, folder = omniboard.find_node(), omniboard.install_folder(settings)
+    supervisor.add(omniboard_program(settings, node, folder, _port(settings, supervisor, OMNIBOARD)))
+    wait_ready(supervisor, settings, OMNIBOARD, lambda: CHECKS[OMNIBOARD](settings))
+
+
+def _tail(settings: Settings, name: str) -> str:
+    with suppress(OSError):
+        return "\n".join(log_file(settings, name).read_text(errors="replace").splitlines()[-LAST_LINES:])
+    return ""
