@@ -452,3 +452,186 @@ class DownloadCorrupt(SacristyError):
 
     what = "{name} came with other content than it should: expected {expected}, found {found}"
     next = "sacristy up once more; if it stays so, do not trust that registry"
+
+
+# --- tracking -------------------------------------------------------------------------------------------------
+
+
+class DatabaseUnreachable(SacristyError):
+    """MongoDB does not answer, or refuses the user."""
+
+    what = "MongoDB at {address} does not answer: {reason}"
+    next = "sacristy up, or sacristy status to see what is wrong"
+    http_status = 503
+
+
+class UnknownRun(SacristyError):
+    """No run of that number in the database."""
+
+    what = "there is no run {run}"
+    next = "sacristy runs"
+    http_status = 404
+
+
+class IncompleteRun(SacristyError):
+    """A run of which not everything that was logged is in the database."""
+
+    what = "run {run} is not complete: {reason}"
+    next = "sacristy resync on the machine where it was trained, or train again"
+    http_status = 409
+
+
+class JournalNotWritable(SacristyError):
+    """The folder where a run is recorded refuses what is written to it."""
+
+    what = "cannot record the run in {path}: {reason}"
+    next = "make room or give this user the right to write there, or set SACRISTY_HOME to another folder"
+
+
+class RunNumberChosen(SacristyError):
+    """A run number was asked for on the command line."""
+
+    what = "run {value!r} was asked for, but the database numbers the runs"
+    next = "leave --id out; sacristy train --resume {value} continues a run"
+
+
+class NoCheckpoint(SacristyError):
+    """A run to be resumed left no checkpoint that is still on this machine."""
+
+    what = "run {run} has no checkpoint on this machine ({reason})"
+    next = "train anew, or resume on {host}"
+
+
+class NotPlain(SacristyError):
+    """A note that is not made of plain JSON values."""
+
+    what = "the note {key!r} is not plain JSON: {reason}"
+    next = "pass numbers, texts, lists and dictionaries only"
+
+
+class NotReproducible(SacristyError):
+    """A run lacks what repeating it needs."""
+
+    what = "run {run} cannot be repeated: {reason}"
+    next = "sacristy show {run}"
+
+
+# --- weights --------------------------------------------------------------------------------------------------
+
+
+class InvalidLocation(SacristyError):
+    """A store or registry address that cannot be understood."""
+
+    what = "{location!r} is no place for weights or images: {reason}"
+    next = "give a folder; see SACRISTY_WEIGHTS and SACRISTY_REGISTRY in sacristy/settings.py"
+
+
+class WeightsRefused(SacristyError):
+    """A file that is not in one of the safe formats, judged by its content."""
+
+    what = "{path} is refused as weights: {reason}"
+    next = "write tensors as safetensors or npy, and the rest as json, jsonl or txt"
+    http_status = 400
+
+
+class NoWeights(SacristyError):
+    """A folder offered as weights holds no file that a model could load."""
+
+    what = "{folder} holds no weights"
+    next = "write the model's files there (safetensors, npy, json, txt) before weights.save"
+
+
+class BlobNotFound(SacristyError):
+    """A blob that something refers to is not in the store."""
+
+    what = "{key} is not in {location}"
+    next = "check SACRISTY_WEIGHTS, restore a backup, or train again"
+    http_status = 404
+
+
+class BlobDamaged(SacristyError):
+    """Bytes that do not have the digest they are stored or sent under."""
+
+    what = "{key} in {location} is damaged: expected {expected}, found {found}"
+    next = "restore it from a backup, or train and build again; nothing was made from it"
+
+
+# --- images ---------------------------------------------------------------------------------------------------
+
+
+class RunNotCompleted(SacristyError):
+    """An image of a run that did not end well was asked for."""
+
+    what = "run {run} is {status}, not COMPLETED"
+    next = "sacristy show {run}; build a completed run"
+    http_status = 409
+
+
+class RunIncomplete(SacristyError):
+    """A run whose events are not all in MongoDB yet."""
+
+    what = "run {run} is not complete: part of what it logged is still in its journal"
+    next = "sacristy resync, on the machine where it trained"
+    http_status = 409
+
+
+class RunWithoutWeights(SacristyError):
+    """A run that saved no weights cannot serve."""
+
+    what = "run {run} saved no weights"
+    next = "end train.py with weights.save(_run, folder), and train again"
+    http_status = 409
+
+
+class SourcesChanged(SacristyError):
+    """The code at hand is not the code that a run was made from."""
+
+    what = "the work tree is not what run {run} was made from: its fingerprint is {found}, the run's is {expected}"
+    next = "bring the files back as they were, or train again"
+    http_status = 409
+
+
+class VersionTaken(SacristyError):
+    """A run gives another image than the one already built from it."""
+
+    what = "{image} exists as {found}, and building run {run} now gives {built}"
+    next = "pass --rebuild to make the next version of this run"
+    http_status = 409
+
+
+class ImageNotFound(SacristyError):
+    """No such image in a registry."""
+
+    what = "there is no image {reference} in {location}"
+    next = "sacristy show {repository} lists what there is"
+    http_status = 404
+
+
+class InvalidImage(SacristyError):
+    """An image that breaks the OCI format or would write outside of its own folder."""
+
+    what = "image {reference} is refused: {reason}"
+    next = "build it again from its run"
+
+
+class MissingBlob(SacristyError):
+    """A manifest that refers to a blob the registry does not have."""
+
+    what = "{reference} needs {digest}, which is not in {location}"
+    next = "push it again"
+
+
+class TagMoved(SacristyError):
+    """A tag no longer points where the one who moves it thought."""
+
+    what = "{reference} points at {found}, not at {expected}: somebody moved it"
+    next = "sacristy status, then decide anew"
+    http_status = 409
+
+
+class RegistryBusy(SacristyError):
+    """Another process holds a registry's lock for too long."""
+
+    what = "{location} is locked by another process since {waited_s} s"
+    next = "try again when it is done"
+    http_status = 503
