@@ -635,3 +635,52 @@ class RegistryBusy(SacristyError):
     what = "{location} is locked by another process since {waited_s} s"
     next = "try again when it is done"
     http_status = 503
+
+
+# --- gateway --------------------------------------------------------------------------------------------------
+
+
+class ModelNotServed(SacristyError):
+    """A request for a model that this project does not have."""
+
+    what = "there is no model {model!r} here; there is {known}"
+    next = "GET /models lists what answers"
+    http_status = 404
+
+
+class NothingDeployed(SacristyError):
+    """A request for a model's stage at which no instance answers."""
+
+    what = "nothing is deployed at {model}:{stage}"
+    next = "try again in {retry_after_s} s, or: sacristy deploy {model} {stage}"
+    http_status = 503
+
+
+class InstanceUnreachable(SacristyError):
+    """The model server that the routes name could not be asked, several times over."""
+
+    what = "{model}:{stage} does not answer: {reason}"
+    next = "try again in {retry_after_s} s; sacristy status"
+    http_status = 503
+
+
+class InstanceTooSlow(SacristyError):
+    """The model server took the request and did not answer in time."""
+
+    what = "{model}:{stage} did not answer within {timeout_s} s"
+    next = "send fewer instances"
+    http_status = 504
+
+
+class TrainingFailed(SacristyError):
+    """A training script ended with an error, or without a run in the database."""
+
+    what = "training {model} ended with code {code} (run {run})"
+    next = "its output is above; sacristy show RUN shows what was kept, sacristy resync sends what is not there yet"
+
+
+class ModelTestsFailed(SacristyError):
+    """A model's own tests failed."""
+
+    what = "the tests of {model} ended with code {code}"
+    next = "their output is above; run them alone with: sacristy env test {model}"
