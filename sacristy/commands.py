@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,10 +41,20 @@ def run(
     return done.stdout
 
 
-def follow(argv: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None) -> int:
-    """Run a program whose output goes straight to this one's, and return its exit code."""
+def follow(
+    argv: Sequence[str],
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    quiet: bool = False,
+) -> int:
+    """Run a program whose output goes straight to this one's, and return its exit code.
+
+    `quiet`: its standard output goes to the error stream, so that this program's holds results only.
+    """
     log.debug("follow %s", argv)
+    stdout = sys.stderr if quiet else None
     try:
-        return subprocess.run(list(argv), cwd=folder, env=environment, check=False).returncode
+        return subprocess.run(list(argv), cwd=folder, env=environment, stdout=stdout, check=False).returncode
     except FileNotFoundError:
         raise ProgramMissing(program=argv[0], mend=f"install {argv[0]}, or put it on PATH") from None

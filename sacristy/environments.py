@@ -22,7 +22,7 @@ def environment_folder(settings: Settings, lock: Path) -> Path:
     """Return the folder of the environment for a Pipfile.lock, made or not. Raises EnvironmentNotLocked."""
     if not lock.is_file() or not lock.with_name("Pipfile").is_file():
         raise EnvironmentNotLocked(path=lock)
-    return settings.home / "environments" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    return settings.environments_folder / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
 
 
 def is_ready(settings: Settings, lock: Path) -> bool:

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     project: Path = Field(default_factory=lambda: find_project(Path.cwd()), description="the checkout")
     home: Path = Field(default=Path(".sacristy"), description="state of the embedded stack; relative to the project")
     data: Path | None = Field(default=None, description="a folder with local copies of the public data sets")
+    environments: Path | None = Field(default=None, description="environments for models; empty: home/environments")
     mongodb_url: SecretStr | None = Field(default=None, description="a MongoDB that is not the embedded one")
     weights: str = Field(default="", description="a folder, or s3://bucket; empty: home/weights")
     registry: str = Field(default="", description="a folder of OCI layouts; empty: home/registry")
@@ -62,6 +63,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments first, then the environment, then the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _settings_file())
+
+    @property
+    def environments_folder(self) -> Path:
+        """The environments for models: one for each lock."""
+        return self.environments or self.home / "environments"
 
     @property
     def weights_location(self) -> str:

@@ -31,10 +31,7 @@ def up(json: JsonFlag = False) -> None:
     """Start the services of the stack, and the models whose stages say so. Doing it twice changes nothing."""
     bench = Workbench()
     with timed() as clock:
-        beginning.init(bench.settings)
-        with steps("starting the stack", quiet=json) as progress:
-            services = starting.up(bench.settings, progress)
-            redeploy(bench, progress)
+        services = start(bench, quiet=json)
     emit(services, json, lambda: _show_services(services))
     if not json:
         done("the stack is up", clock())
@@ -81,6 +78,14 @@ def doctor(json: JsonFlag = False) -> None:
     emit(findings, json, lambda: table("Findings", ["level", "what", "mend"], rows, "Nothing is wrong."))
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)
+
+
+def start(bench: Workbench, *, quiet: bool) -> dict[str, Any]:
+    """Start the services and what the stages say, with progress shown; return the services' states."""
+    with steps("starting the stack", quiet) as progress:
+        services = starting.up(bench.settings, progress)
+        redeploy(bench, progress)
+    return services
 
 
 def redeploy(bench: Workbench, progress: Any) -> None:

@@ -1,27 +1,145 @@
-"""train, runs, show, env: from a script to a run."""
+"""train, runs, show: from a script to a run."""
 
 from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
 from sacristy.cli.arguments import ModelName
-from sacristy.cli.printing import JsonFlag, done, emit, timed
+from sacristy.cli.printing import JsonFlag, done, emit, out, steps, table, timed
 from sacristy.cli.workbench import Workbench
+from sacristy.commands import follow
+from sacristy.environments import ensure_environment
+from sacristy.errors import TrainingFailed
+from sacristy.names import parse_model, parse_run
+from sacristy.project import Model
+from sacristy.tracking.runs import RunRecord, find_by_token, find_run, list_runs
+from sacristy.tracking.series import read_metrics
+from sacristy.tracking.sparkline import sparkline
 
 PANEL = "From script to run"
-STACK_CATEGORIES = "packages dev-packages embedded"
-
-environment = typer.Typer(help="Python environments: make, test in, lock.", no_args_is_help=True)
 
 
-def train(
-    context: typer.Context,
-    model: ModelName,
-    json: JsonFlag = False,
-) -> None:
+def train(context: typer.Context, model: ModelName, json: JsonFlag = False) -> None:
     """Train a model as a Sacred run. What follows the model is Sacred's own: with epochs=3 seed=7, -c 'a comment'."""
     bench = Workbench()
     with timed() as clock:
         run = run_training(bench, bench.model(model), context.args, quiet=json)
-    text = f"run {run.id} of {model} is {run.status}; next: sacristy build {model} --run {run.id}"
+    text = f"run {run.id} of {model} is {run.status}; next: sacristy release {model} --run {run.id}"
     emit(run.document, json, lambda: done(text, clock()))
+
+
+def run_training(bench: Workbench, model: Model, words: Sequence[str], *, quiet: bool) -> RunRecord:
+    """Run train.py in the model's environment, with its output shown, and return its run.
+
+    Raises TrainingFailed with its exit code; the run, if one began, is kept whatever its end.
+    """
+    with steps(f"environment of {model.name} (a minute, once per lock)", quiet) as progress:
+        python = ensure_environment(bench.settings, model.lock)
+        progress(f"training {model.name}")
+    token = secrets.token_hex(16)
+    argv = [str(python), str(model.folder / "train.py"), *words]
+    code = follow(argv, folder=bench.settings.project, environment=training_environment(bench, token), quiet=quiet)
+    run = find_by_token(bench.database, token)
+    if code or run is None:
+        raise TrainingFailed(model=model.name, code=code, run=run.id if run else "none")
+    return run
+
+
+def training_environment(bench: Workbench, token: str) -> dict[str, str]:
+    """Return the environment variables of a training: this project's code and home, and a token to find the run by."""
+    settings = bench.settings
+    return os.environ | {
+        "PYTHONPATH": str(settings.project),
+        "PYTHONUNBUFFERED": "1",
+        "SACRISTY_PROJECT": str(settings.project),
+        "SACRISTY_HOME": str(settings.home),
+        "SACRISTY_TOKEN": token,
+    }
+
+
+def runs(
+    model: Annotated[str, typer.Option("--model", help="Only this model's.")] = "",
+    status: Annotated[str, typer.Option("--status", help="Only these: COMPLETED, FAILED, RUNNING, DEAD...")] = "",
+    tag: Annotated[str, typer.Option("--tag", help="Only those with this tag.")] = "",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest.")] = 20,
+    json: JsonFlag = False,
+) -> None:
+    """List runs, the newest first, with the curve of their main metric."""
+    bench = Workbench()
+    found = list_runs(bench.database, parse_model(model) if model else None, status or None, tag or None, limit)
+    columns = ["run", "model", "status", "started", "result", "commit", "complete", "curve"]
+    rows = [
+        (run.id, run.model, run.status, run.started, _result(run), _commit(run), run.complete, _curve(bench, run))
+        for run in found
+    ]
+    emit([run.document for run in found], json, lambda: table("Runs", columns, rows, "No run yet. Next: sacristy train MODEL"))
+
+
+def show(
+    run: Annotated[int, typer.Argument(help="The run's number.", parser=parse_run, metavar="RUN")],
+    metrics: Annotated[bool, typer.Option("--metrics", help="Every point of every metric.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Show one run: where it came from, what it logged, whether all of it arrived."""
+    bench = Workbench()
+    record = find_run(bench.database, run)
+    series = read_metrics(bench.database, run) if metrics else {}
+    points = {name: [list(point) for point in zip(line.steps, line.values, strict=True)] for name, line in series.items()}
+    data = record.document | ({"metrics": points} if metrics else {})
+
+    def print_run() -> None:
+        rows = [
+            ("model", record.model), ("status", record.status), ("started", record.started),
+            ("stopped", record.stopped), ("complete", record.complete), ("commit", _commit(record)),
+            ("data", (record.data or {}).get("digest")), ("lock", record.lock[:12]), ("config", record.config),
+            ("result", record.result),
+        ]
+        table(f"Run {record.id}", ["", ""], rows, "")
+        files = [(file.name, file.role, f"{file.size:,}", file.digest) for file in record.weights]
+        table("Weights", ["file", "role", "bytes", "digest"], files, "No weights.")
+        for name, line in points.items():
+            out.print(f"{name}", markup=False)
+            for step, value in line:
+                out.print(f"  {step}\t{value}", markup=False)
+
+    emit(data, json, print_run)
+
+
+def _result(run: RunRecord) -> str:
+    if not isinstance(run.result, dict):
+        return "" if run.result is None else str(run.result)
+    return " ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in run.result.items())
+
+
+def _commit(run: RunRecord) -> str:
+    return run.commit[:10] + ("+changes" if run.dirty else "")
+
+
+def _curve(bench: Workbench, run: RunRecord) -> str:
+    series = read_metrics(bench.database, run.id)
+    wanted = _main_metric(bench, run.model)
+    line = series.get(wanted) or next(iter(series.values()), None)
+    return sparkline(line.values) if line else ""
+
+
+def _main_metric(bench: Workbench, model: str) -> str:
+    from sacristy.errors import SacristyError
+
+    try:
+        return bench.model(model).file.main_metric
+    except SacristyError:
+        return ""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    own_words = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(rich_help_panel=PANEL, context_settings=own_words)(train)
+    for command in (runs, show):
+        app.command(rich_help_panel=PANEL)(command)

@@ -1,0 +1,72 @@
+"""env: the Python environments that models are trained and served in."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from sacristy import locks
+from sacristy.cli.printing import JsonFlag, done, emit, steps, timed
+from sacristy.cli.workbench import Workbench
+from sacristy.commands import follow
+from sacristy.environments import CATEGORIES, ensure_environment
+from sacristy.errors import ModelTestsFailed
+from sacristy.project import Model, model_names
+
+PANEL = "From script to run"
+STACK_CATEGORIES = "packages dev-packages embedded"
+Models = Annotated[list[str] | None, typer.Argument(help="Models; all of them if none is named.", metavar="[MODEL]...")]
+
+env = typer.Typer(help="Python environments of models: make, test, lock.", no_args_is_help=True)
+
+
+@env.command()
+def make(models: Models = None, json: JsonFlag = False) -> None:
+    """Make the environment of each model, once per Pipfile.lock."""
+    bench = Workbench()
+    made = {}
+    for model in chosen(bench, models):
+        with timed() as clock, steps(f"environment of {model.name}", quiet=json):
+            made[model.name] = str(ensure_environment(bench.settings, model.lock))
+        if not json:
+            done(f"environment of {model.name}: {made[model.name]}", clock())
+    emit(made, json, lambda: None)
+
+
+@env.command()
+def test(models: Models = None) -> None:
+    """Run each model's own tests in its own environment, with the stack's pytest."""
+    bench = Workbench()
+    for model in chosen(bench, models):
+        python = ensure_environment(bench.settings, model.lock)
+        argv = [str(python), "-m", "pytest", "-q", "--rootdir", str(model.folder), str(model.folder / "tests")]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(model.folder), str(bench.settings.project)])}
+        code = follow(argv, folder=model.folder, environment=environment)
+        if code:
+            raise ModelTestsFailed(model=model.name, code=code)
+
+
+@env.command()
+def lock(models: Models = None) -> None:
+    """Resolve each model's Pipfile anew (and the stack's, if no model is named) into a portable Pipfile.lock."""
+    bench = Workbench()
+    for model in chosen(bench, models):
+        with timed() as clock, steps(f"locking {model.name}"):
+            locks.lock(model.folder, CATEGORIES)
+        done(f"locked {model.name}", clock())
+    if not models:
+        with timed() as clock, steps("locking the stack"):
+            locks.lock(bench.settings.project, STACK_CATEGORIES)
+        done("locked the stack", clock())
+
+
+def chosen(bench: Workbench, models: list[str] | None) -> list[Model]:
+    """Return the named models, or all."""
+    return [bench.model(name) for name in models or model_names(bench.settings.project)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.add_typer(env, name="env", rich_help_panel=PANEL)

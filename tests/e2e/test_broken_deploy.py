@@ -1,0 +1,112 @@
+"""A good version serves; a broken one is deployed. The good one answers every request, and the cause is printed."""
+
+import pytest
+from story import Load
+
+FRAGILE = '''
+
+# --- a fault that shows only where it is deployed, and passes every test before that
+from time import sleep
+
+FLAG = Path({flag!r})
+_load, _predict, _asked = Digits.load, Digits.predict, []
+
+
+def fault():
+    return FLAG.read_text() if FLAG.exists() else ""
+
+
+def load(self, folder):
+    if fault() == "crash":
+        raise RuntimeError("the lamp oil ran out")
+    if fault() == "never ready":
+        print("waiting for the bishop", flush=True)
+        sleep(3600)
+    _load(self, folder)
+
+
+def predict(self, inputs):
+    _asked.append(1)
+    answers = _predict(self, inputs)
+    return [answer[::-1] for answer in answers] if fault() == "wrong" and len(_asked) > 1 else answers
+
+
+Digits.load, Digits.predict = load, predict
+'''
+
+
+@pytest.fixture(scope="module")
+def story(clone):
+    """Version 1 is in production; version 2, which can break, passed its test and was promoted."""
+    clone.run("up")
+    clone.run("train", "digits")
+    first = clone.json("release", "digits")
+    clone.run("promote", f"digits:{first['version']}", "production", "--why", "the good one")
+    clone.run("deploy", "digits", "production")
+    toml = (clone.folder / "models/digits/model.toml").read_text()
+    clone.commit("models/digits/model.toml", shorten_ready(toml))
+    flag = clone.folder.parent / "fault"
+    serve = (clone.folder / "models/digits/serve.py").read_text()
+    clone.commit("models/digits/serve.py", serve + FRAGILE.format(flag=str(flag)))
+    clone.run("train", "digits")
+    second = clone.json("release", "digits")
+    clone.run("promote", f"digits:{second['version']}", "production", "--why", "looks good")
+    return clone, flag, first["version"], second["version"]
+
+
+def shorten_ready(toml):
+    lines = [line for line in toml.splitlines() if not line.startswith("ready_s")]
+    return "\n".join(lines).replace("[gates]", "[gates]\nready_s = 8.0") + "\n"
+
+
+def load_on(clone):
+    url = clone.json("status")["services"]["gateway"]["url"]
+    return Load(f"{url}/models/digits/predict", {"instances": [[0.0] * 64]})
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("crash", "the lamp oil ran out"),
+        ("never ready", "was not ready after 8"),
+        ("wrong", "ready but wrong"),
+    ],
+)
+def test_the_good_version_answers_throughout_and_the_cause_is_printed(story, fault, said):
+    clone, flag, good, _ = story
+    flag.write_text(fault)
+    with load_on(clone) as load:
+        _, told = clone.run("deploy", "digits", "production", fails=True)
+    assert said in told
+    assert f"digits:{good} still answers" in told
+    assert "Traceback" not in told.splitlines()[-1]
+    assert load.failures == []
+    assert set(load.versions) == {good}
+    assert clone.json("status")["models"]["digits"]["production"]["running"] == good
+
+
+def test_mended_it_replaces_the_good_one_without_a_failed_request(story):
+    clone, flag, good, mended = story
+    flag.unlink(missing_ok=True)
+    with load_on(clone) as load:
+        clone.run("deploy", "digits", "production")
+    assert load.failures == []
+    assert set(load.versions) == {good, mended}
+    assert load.versions[-1] == mended
+
+
+def test_and_one_command_goes_back(story):
+    clone, _, good, _ = story
+    with load_on(clone) as load:
+        clone.run("rollback", "digits", "production", "--why", "the bishop asked")
+    assert load.failures == []
+    assert load.versions[-1] == good
+    moves = clone.json("audit", "digits")
+    assert [move["action"] for move in moves if move["stage"] == "production"] == ["promoted", "promoted", "rolled_back"]
+    assert moves[-1]["why"] == "the bishop asked"
+
+
+def test_nothing_is_left_of_what_failed(story):
+    clone, _, _, _ = story
+    programs = clone.json("doctor")
+    assert not [finding for finding in programs if "instance" in finding["what"]]
