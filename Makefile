@@ -46,10 +46,10 @@ test-models: setup  ## Each model's own tests, in its own environment
 	$(BIN)/sacristy env test
 
 test-services: setup  ## Against the real MongoDB, Gunicorn, supervisor
-	$(BIN)/pytest -q -m "not slow and not docker and not browser" $(SERVICES)
+	$(BIN)/pytest -q -m "not slow and not browser" $(SERVICES)
 
 test-story: setup  ## The stories: the demo itself, and the broken deploy
-	$(BIN)/pytest -q -m "not slow and not docker and not browser" tests/e2e
+	$(BIN)/pytest -q -m "not slow and not browser" tests/e2e
 
 test-all: test  ## Also the tiers that need system packages, which it installs where it may
 	$(BIN)/python tests/all_tiers.py

@@ -1,0 +1,74 @@
+"""`make test-all`: the tiers of tests that need more than the demo does, one after another.
+
+A tier is a pytest marker with what it needs. What is missing is installed where that is allowed (root on Debian). A tier
+that cannot run is named with the reason and counts as not tested; a tier that can run and runs no test is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+NO_TESTS_RAN = 5
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Tests with one marker. `programs` must be on PATH; `packages` bring them on Debian."""
+
+    marker: str
+    programs: Sequence[str] = ()
+    packages: Sequence[str] = ()
+
+
+TIERS = (
+    Tier("slow"),
+    Tier("browser", ("chromium",), ("chromium",)),
+)
+
+
+def main() -> int:
+    """Run every tier, print what became of each, and return 0 if none failed."""
+    outcomes = {tier.marker: run(tier) for tier in TIERS}
+    print("\ntiers")
+    for marker, outcome in outcomes.items():
+        print(f"  {marker:10} {outcome}")
+    return int(any(outcome.startswith("failed") for outcome in outcomes.values()))
+
+
+def run(tier: Tier) -> str:
+    """Run one tier and return what became of it in a line."""
+    print(f"\n== {tier.marker}", flush=True)
+    reason = provide(tier)
+    if reason:
+        return f"not run: {reason}"
+    argv = [sys.executable, "-m", "pytest", "-q", "-m", tier.marker, "tests"]
+    code = subprocess.run(argv, cwd=ROOT, check=False).returncode
+    if code == NO_TESTS_RAN:
+        return "failed: it can run here, but no test has its marker"
+    return "passed" if code == 0 else f"failed with code {code}"
+
+
+def provide(tier: Tier) -> str:
+    """Install what the tier needs; return why it cannot be had, or an empty string."""
+    missing = [program for program in tier.programs if not shutil.which(program)]
+    if not missing:
+        return ""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return f"{', '.join(missing)} is missing; install {' '.join(tier.packages)}"
+    for argv in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *tier.packages]):
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return f"{' '.join(argv)} failed: {done.stderr.strip().splitlines()[-1:]}"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
