@@ -1,0 +1,19 @@
+"""Gunicorn's settings for the gateway: `gunicorn --config python:sacristy.gateway.gunicorn`. All names are its own."""
+
+from __future__ import annotations
+
+import os
+
+workers = min(4, max(2, len(os.sched_getaffinity(0)) // 2))
+worker_class = "sacristy.serving.worker.Worker"
+threads = 32  # they mostly wait for model servers
+keepalive = 75  # longer than proxies keep idle connections (nginx: 60), so that ours is never the side that closes
+timeout = 90  # longer than the wait for a model server
+graceful_timeout = 30
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 8190
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - memory, for the heartbeat
+control_socket_disable = True
+accesslog = None
+errorlog = "-"

@@ -1,0 +1,68 @@
+"""What people see: the list of models, and a page for each where a prediction can be tried."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from flask import Blueprint, Response, make_response, render_template
+
+from sacristy.errors import SacristyError
+from sacristy.gateway.api import asked_stage, listed
+from sacristy.gateway.forms import Form, choose_form
+from sacristy.gateway.proxy import Proxy
+from sacristy.names import Stage
+from sacristy.settings import DATABASE, Settings
+
+
+def routes(proxy: Proxy, settings: Settings) -> Blueprint:
+    """Return the pages for people."""
+    pages = Blueprint("pages", __name__)
+
+    @pages.context_processor
+    def everywhere() -> dict[str, Any]:
+        return {"run_link": lambda run: run_link(settings, run)}
+
+    @pages.errorhandler(SacristyError)
+    def show_error(error: SacristyError) -> Response:
+        response = make_response(render_template("error.html", error=error), error.http_status)
+        if "retry_after_s" in error.fields:
+            response.headers["Retry-After"] = str(error.fields["retry_after_s"])
+        return response
+
+    @pages.get("/")
+    def index() -> str:
+        return render_template("index.html", models=listed(proxy))
+
+    @pages.get("/models/<model>")
+    def try_model(model: str) -> str:
+        stage = asked_stage()
+        route = proxy.route(model, stage)
+        return render_template(
+            "model.html",
+            model=model,
+            stage=stage,
+            route=route,
+            stages=listed(proxy)[model],
+            form=_form(proxy, model, stage),
+            predict=f"/models/{model}/predict?" + urlencode({"stage": stage}),
+        )
+
+    return pages
+
+
+def run_link(settings: Settings, run: int) -> str:
+    """Return Omniboard's page with a run opened, or an empty string where there is no Omniboard."""
+    base = settings.service_url("omniboard")
+    query = urlencode({"showDrillDownRunModal": "true", "runIdToExpand": run, "runIdStatus": "COMPLETED"})
+    return f"{base}/{DATABASE}?{query}" if base else ""
+
+
+def _form(proxy: Proxy, model: str, stage: Stage) -> Form:
+    """Return the form for the model that answers now; a box for JSON where its schema is not understood."""
+    answer = proxy.ask(model, stage, "/openapi.json")
+    try:
+        return choose_form(orjson.loads(answer.body))
+    except (ValueError, AttributeError):
+        return Form("json")

@@ -1,0 +1,194 @@
+"""The gateway's answers, with the model server replaced by what it would have answered or failed with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+from flask.testing import FlaskClient
+
+from sacristy.gateway import proxy
+from sacristy.gateway.app import MAX_BODY_BYTES, create_app
+from sacristy.gateway.upstream import Answer, NotAnswered, TooSlow
+from sacristy.names import Stage
+from sacristy.settings import Settings
+from sacristy.targets.routes import Route, set_route
+
+DIGEST = "sha256:" + "a" * 64
+QUESTION = {"instances": [[0.0]]}
+GOOD = Answer(
+    200,
+    {"Content-Type": "application/json", "X-Sacristy-Version": "2", "Connection": "close", "Server": "x"},
+    b'{"predictions": [1]}',
+)
+Script = Callable[..., None]
+
+
+def route(url: str = "http://one", version: str = "2") -> Route:
+    return Route(url, version, DIGEST, 2, "process", "digits-serve-1")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    for model in ("digits", "news"):
+        (tmp_path / "models" / model).mkdir(parents=True)
+        (tmp_path / "models" / model / "model.toml").touch()
+    settings = Settings(project=tmp_path, home=tmp_path / "home")
+    set_route(settings.routes_file, "digits", Stage.PRODUCTION, route())
+    return settings
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    return create_app(settings).test_client()
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[str, str]]]:
+    """Let the model server answer with each of these in turn; returns what it was asked."""
+
+    def follow(*outcomes: Answer | Exception | Callable[[], Exception]) -> list[tuple[str, str]]:
+        asked: list[tuple[str, str]] = []
+        coming = iter(outcomes)
+
+        def ask(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+            asked.append((method, url))
+            outcome = next(coming)
+            outcome = outcome() if callable(outcome) else outcome
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        monkeypatch.setattr(proxy, "ask", ask)
+        monkeypatch.setattr(proxy, "PAUSES_S", (0, 0, 0))
+        return asked
+
+    return follow
+
+
+def test_a_prediction_is_passed_on_with_the_version_that_gave_it(client: FlaskClient, script: Script) -> None:
+    asked = script(GOOD)
+    answer = client.post("/models/digits/predict", json=QUESTION)
+    assert (answer.status_code, answer.json) == (200, {"predictions": [1]})
+    assert answer.headers["X-Sacristy-Version"] == "2"
+    assert "Connection" not in answer.headers
+    assert "Server" not in answer.headers
+    assert asked == [("POST", "http://one/predict")]
+
+
+def test_a_refusal_of_the_model_server_is_passed_on_and_not_asked_again(client: FlaskClient, script: Script) -> None:
+    asked = script(Answer(422, {"Content-Type": "application/json"}, b'{"error": {}}'))
+    assert client.post("/models/digits/predict", json=QUESTION).status_code == 422
+    assert len(asked) == 1
+
+
+def test_a_connection_closed_before_the_answer_is_asked_again_at_the_new_route(
+    client: FlaskClient, script: Script, settings: Settings
+) -> None:
+    def switched() -> Exception:
+        set_route(settings.routes_file, "digits", Stage.PRODUCTION, route("http://two", "3"))
+        return NotAnswered("ProtocolError")
+
+    asked = script(switched, GOOD)
+    assert client.post("/models/digits/predict", json=QUESTION).status_code == 200
+    assert [url for _, url in asked] == ["http://one/predict", "http://two/predict"]
+
+
+def test_an_instance_that_never_answers_gives_503_and_a_time_to_come_back(client: FlaskClient, script: Script) -> None:
+    asked = script(*[NotAnswered("refused")] * 9)
+    answer = client.post("/models/digits/predict", json=QUESTION)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json["error"]["code"] == "instance_unreachable"
+    assert len(asked) == 4
+
+
+def test_a_time_out_is_not_asked_again(client: FlaskClient, script: Script) -> None:
+    asked = script(TooSlow())
+    assert client.post("/models/digits/predict", json=QUESTION).status_code == 504
+    assert len(asked) == 1
+
+
+def test_a_model_without_a_deployment_gives_503(client: FlaskClient) -> None:
+    answer = client.post("/models/news/predict", json=QUESTION)
+    assert (answer.status_code, answer.json["error"]["code"]) == (503, "nothing_deployed")
+    assert client.post("/models/digits/predict?stage=staging", json=QUESTION).status_code == 503
+
+
+def test_an_unknown_model_gives_404_and_the_known_ones(client: FlaskClient) -> None:
+    answer = client.post("/models/nwes/predict", json=QUESTION)
+    assert answer.status_code == 404
+    assert "digits, news" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/models/..%2f..%2fetc/predict", "/models/DIGITS/predict", "/models/digits/predict?stage=x"]
+)
+def test_words_that_break_the_grammar_give_400(client: FlaskClient, path: str) -> None:
+    assert client.post(path, json=QUESTION).status_code in (400, 404)
+
+
+def test_a_body_above_the_limit_is_refused_before_it_is_sent_on(client: FlaskClient, script: Script) -> None:
+    asked = script(GOOD)
+    answer = client.post("/models/digits/predict", data=b" " * (MAX_BODY_BYTES + 1), content_type="application/json")
+    assert (answer.status_code, answer.json["error"]["code"]) == (413, "body_too_large")
+    assert asked == []
+
+
+def test_models_lists_versions_and_not_the_instances_addresses(client: FlaskClient) -> None:
+    listed = client.get("/models").json["models"]
+    assert listed["digits"]["production"]["digest"] == DIGEST
+    assert b"http://one" not in client.get("/models").data
+
+
+def test_a_request_id_is_kept_if_it_is_plain_and_else_replaced(client: FlaskClient) -> None:
+    assert client.get("/health", headers={"X-Request-Id": "abcdef-123"}).headers["X-Request-Id"] == "abcdef-123"
+    assert len(client.get("/health", headers={"X-Request-Id": "a b<script>"}).headers["X-Request-Id"]) == 32
+
+
+def test_health_needs_neither_a_database_nor_a_model(tmp_path: Path) -> None:
+    empty = Settings(project=tmp_path, home=tmp_path / "none", mongodb_url="mongodb://127.0.0.1:1")
+    assert create_app(empty).test_client().get("/health").json == {"status": "ok", "models": 0}
+
+
+def test_every_page_has_a_strict_content_policy(client: FlaskClient) -> None:
+    for path in ("/", "/models/digits", "/models/news", "/no/such/page", "/static/page.js"):
+        with client.get(path) as answer:
+            policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+
+
+def test_what_routes_and_models_say_is_escaped(client: FlaskClient, script: Script, settings: Settings) -> None:
+    evil = Route("http://one", "<script>alert(1)</script>", DIGEST, 2, "process", "x")
+    set_route(settings.routes_file, "digits", Stage.PRODUCTION, evil)
+    script(Answer(200, {}, b"{}"))
+    for path in ("/", "/models/digits"):
+        page = client.get(path).get_data(as_text=True)
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert" in page
+
+
+def test_the_page_shows_the_form_that_the_models_schema_asks_for(client: FlaskClient, script: Script) -> None:
+    schema = {"type": "string", "maxLength": 90}
+    request = {"properties": {"instances": {"items": schema}}}
+    script(Answer(200, {}, orjson.dumps({"components": {"schemas": {"PredictRequest": request}}})))
+    page = client.get("/models/digits").get_data(as_text=True)
+    assert '<textarea id="text" rows="8" required maxlength="90">' in page
+
+
+def test_the_page_of_a_model_that_does_not_run_says_so(client: FlaskClient, script: Script) -> None:
+    script(*[NotAnswered("refused")] * 9)
+    page = client.get("/models/digits")
+    assert page.status_code == 503
+    assert "does not answer" in page.get_data(as_text=True)
+
+
+def test_pages_name_no_other_site(client: FlaskClient, script: Script) -> None:
+    script(Answer(200, {}, b"{}"))
+    for path in ("/", "/models/digits", "/static/page.css", "/static/page.js"):
+        with client.get(path) as answer:
+            text = answer.get_data(as_text=True)
+        assert "https://" not in text
+        assert "http://" not in text
