@@ -1,0 +1,7 @@
+"""Runs into MongoDB, without loss: see README.md. Nothing here loads Sacred or pymongo before it is needed."""
+
+from __future__ import annotations
+
+from sacristy.tracking.notes import log_data, note
+
+__all__ = ["log_data", "note"]

@@ -1,0 +1,130 @@
+"""run-card.html: a run on one page, with its curves drawn in the page itself; nothing is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import html
+import math
+from pathlib import Path
+from typing import Any
+
+from sacristy.tracking.state import RunState
+
+FILE = "run-card.html"
+WIDTH, HEIGHT, MARGIN = 320, 120, 8
+MOST_CURVES = 24
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#222;background:#fff}
+h1{font-size:1.6rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}table{border-collapse:collapse}
+td,th{padding:.2rem 1rem .2rem 0;text-align:left;vertical-align:top}th{color:#666;font-weight:400}
+figure{display:inline-block;margin:0 1rem 1rem 0}figcaption{font-size:.85rem;color:#555;max-width:320px}
+svg{background:#f6f6f4;border-radius:4px}polyline{fill:none;stroke:#2a6f97;stroke-width:1.5}
+code{background:#f6f6f4;padding:.1rem .3rem;border-radius:3px;overflow-wrap:anywhere}
+"""
+
+
+def write_card(folder: Path, state: RunState, run: int | None, gateway: str = "") -> None:
+    """Write the card into the journal's folder and attach it to the run; a full disk leaves it out."""
+    try:
+        (folder / FILE).write_text(card(state.about, curves(state), run, gateway), encoding="utf-8")
+    except OSError:
+        return
+    state.attach(FILE, FILE, "text/html")
+
+
+def curves(state: RunState) -> dict[str, tuple[list[int], list[float]]]:
+    """Return the steps and values to draw, by metric."""
+    chosen = list(state.metrics.items())[:MOST_CURVES]
+    return {name: filing.outline.points()[:2] for name, filing in chosen}
+
+
+def card(
+    about: dict[str, Any], drawn: dict[str, tuple[list[int], list[float]]], run: int | None, gateway: str = ""
+) -> str:
+    """Return the page. `about`: the document's fields by dotted path."""
+    model = str(about.get("sacristy.model", ""))
+    number = "without a number yet" if run is None else str(run)
+    title = f"{model} · run {number}"
+    figures = "".join(_figure(name, *points) for name, points in drawn.items())
+    sections = [
+        f"<h1>{_text(title)}</h1><p>{_text(about.get('status'))}</p>",
+        _table("Result", _flat(about.get("result"))),
+        f"<h2>Curves</h2>{figures}" if figures else "",
+        _table("Where it comes from", _origin(about)),
+        _table("Weights", {f["name"]: f"{f['digest']} · {f['size']:,} bytes" for f in _weights(about)}),
+        _table("Configuration", _flat(about.get("config"))),
+        _next_steps(model, run, gateway),
+    ]
+    head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{_text(title)}</title><style>{STYLE}</style>"
+    return head + "\n".join(section for section in sections if section) + "</html>\n"
+
+
+def polyline(steps: list[int], values: list[float]) -> str:
+    """Return the points of a curve scaled to the picture; values that are not finite are left out."""
+    points = [(step, value) for step, value in zip(steps, values, strict=True) if math.isfinite(value)]
+    if not points:
+        return ""
+    left, right = min(p[0] for p in points), max(p[0] for p in points)
+    low, high = min(p[1] for p in points), max(p[1] for p in points)
+    places = []
+    for step, value in points:
+        x = MARGIN + (WIDTH - 2 * MARGIN) * ((step - left) / ((right - left) or 1))
+        y = HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * (value / 2 - low / 2) / ((high / 2 - low / 2) or 1)
+        places.append(f"{x:.1f},{y:.1f}")
+    return " ".join(dict.fromkeys(places))
+
+
+def _figure(name: str, steps: list[int], values: list[float]) -> str:
+    last = f"{values[-1]:.6g}" if values else "none"
+    low, high = (f"{pick((v for v in values if v == v), default=math.nan):.4g}" for pick in (min, max))
+    line = f'<polyline points="{polyline(steps, values)}"/>'
+    picture = f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{_text(name)}">{line}</svg>'
+    return f"<figure>{picture}<figcaption>{_text(name)}: {last} (from {low} to {high})</figcaption></figure>"
+
+
+def _origin(about: dict[str, Any]) -> dict[str, Any]:
+    dirty = " with changes that are in no commit" if about.get("sacristy.dirty") else ""
+    data = about.get("sacristy.data") or {}
+    rows = {
+        "commit": f"{about.get('sacristy.commit') or 'none'}{dirty}",
+        "data": f"{data.get('name')} · {data.get('digest')} · {data.get('rows')} rows" if data else None,
+        "lock": about.get("sacristy.lock"),
+        "continues run": about.get("sacristy.parent"),
+        "repeats run": about.get("sacristy.repeats"),
+        "started": about.get("start_time"),
+        "ended": about.get("stop_time"),
+        "host": (about.get("host") or {}).get("hostname"),
+    }
+    return {name: value for name, value in rows.items() if value}
+
+
+def _next_steps(model: str, run: int | None, gateway: str) -> str:
+    link = f'<p><a href="{_text(gateway)}/models/{_text(model)}">Ask the model</a></p>' if gateway else ""
+    if run is None:
+        return link
+    commands = (f"sacristy show {run}", f"sacristy reproduce {run}", f"sacristy build {run}")
+    return "<h2>Next</h2>" + "".join(f"<p><code>{command}</code></p>" for command in commands) + link
+
+
+def _weights(about: dict[str, Any]) -> list[dict[str, Any]]:
+    found = about.get("sacristy.weights") or []
+    return [file for file in found if isinstance(file, dict) and {"name", "digest", "size"} <= file.keys()]
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {} if value is None else {prefix or "result": value}
+    found: dict[str, Any] = {}
+    for name, item in value.items():
+        found |= _flat(item, f"{prefix}.{name}" if prefix else str(name))
+    return found
+
+
+def _table(title: str, rows: dict[str, Any]) -> str:
+    if not rows:
+        return ""
+    lines = "".join(f"<tr><th>{_text(name)}<td>{_text(value)}" for name, value in rows.items())
+    return f"<h2>{title}</h2><table>{lines}</table>"
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value))

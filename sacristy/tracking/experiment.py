@@ -1,0 +1,62 @@
+"""sacristy.experiment(name): an ordinary Sacred Experiment whose runs are recorded without loss."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any, Literal
+
+from sacred import SETTINGS, Experiment
+
+from sacristy.errors import SacristyError
+from sacristy.names import parse_model
+from sacristy.tracking.recorded_run import RecordedRun, report
+
+# Code is recorded by its commit and its diff, not as copies with every run.
+SETTINGS.DISCOVER_SOURCES = "none"
+
+
+class RecordedExperiment(Experiment):  # type: ignore[misc]
+    """Makes runs that record themselves. Everything else is Sacred's."""
+
+    on_full_disk: Literal["continue", "stop"] = "continue"
+    _at_command_line = False
+
+    def _create_run(self, *args: Any, **kwargs: Any) -> RecordedRun:
+        run = super()._create_run(*args, **kwargs)
+        run.__class__ = RecordedRun  # Sacred has no hook for the class of its runs
+        run.experiment = self
+        return run  # type: ignore[no-any-return]
+
+    def run_commandline(self, argv: Any = None) -> Any:
+        """Run as a command: a known failure is one line and its exit code."""
+        self._at_command_line = True
+        return super().run_commandline(argv)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as Sacred does."""
+        try:
+            return super().run(*args, **kwargs)
+        except SacristyError as error:
+            if not self._at_command_line:
+                raise
+            report(f"{error}\n  {error.advice}")
+            raise SystemExit(error.exit_code) from None
+
+
+def experiment(name: str, *, on_full_disk: Literal["continue", "stop"] = "continue", **options: Any) -> Experiment:
+    """Return an Experiment for a model of this project; `options` are Sacred's own.
+
+    Its runs are journalled below `.sacristy/journals` and sent to MongoDB while they go on. When the journal's
+    disk is full the run says so and goes on unrecorded, or stops with JournalNotWritable. Raises InvalidName.
+    """
+    # Sacred takes the main file and its docstring from the globals of whoever calls the constructor: a function
+    # with the caller's globals stands in for the caller.
+    construct = types.FunctionType(_construct.__code__, sys._getframe(1).f_globals)
+    made: RecordedExperiment = construct(RecordedExperiment, parse_model(name), options)
+    made.on_full_disk = on_full_disk
+    return made
+
+
+def _construct(kind: Any, name: Any, options: Any) -> Any:
+    return kind(name, **options)

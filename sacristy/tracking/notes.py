@@ -1,0 +1,27 @@
+"""What a training script tells about its run beyond Sacred's own words. All of it goes through the journal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sacristy.errors import NotPlain
+
+
+def note(run: Any, key: str, value: Any) -> None:
+    """Set `sacristy.<key>` of a run to a plain JSON value. Raises NotPlain.
+
+    A run that is not recorded (`--unobserved`) takes it and forgets it.
+    """
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise NotPlain(key=key, reason=error) from None
+    observer = getattr(run, "observer", None)
+    if observer is not None:
+        observer.note(key, value)
+
+
+def log_data(run: Any, name: str, digest: str, rows: int) -> None:
+    """Record the data a run was made from: its name, its digest ("sha256:...") and the number of its rows."""
+    note(run, "data", {"name": name, "digest": digest, "rows": int(rows)})

@@ -1,0 +1,82 @@
+"""A series of any length as at most a few thousand points that draw the same curve."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+MOST_BUCKETS = 4998  # two points of each, and the last one: under 10,000
+
+
+@dataclass
+class Outline:
+    """Keeps the lowest and the highest point of each of `most` (even) buckets; when all are full, pairs are merged.
+
+    Every extreme is therefore kept exactly, and so are the first and the last point. The outcome depends on
+    the points alone, not on how they arrived; adding one costs the same at the end as at the beginning.
+    """
+
+    most: int = MOST_BUCKETS
+    count: int = 0
+    _width: int = 1
+    _filled: int = 0
+    _index: array[int] = field(default_factory=lambda: array("q"))  # two entries for each bucket: lowest, highest
+    _steps: array[int] = field(default_factory=lambda: array("q"))
+    _values: array[float] = field(default_factory=lambda: array("d"))
+    _times: array[int] = field(default_factory=lambda: array("q"))
+    _last: tuple[int, int, float, int] = (-1, 0, 0.0, 0)
+
+    def add(self, step: int, value: float, time: int) -> None:
+        """Add the next point of the series."""
+        self._last = (self.count, step, value, time)
+        self.count += 1
+        if self._filled in (0, self._width):
+            self._open()
+            return
+        self._filled += 1
+        low = len(self._index) - 2
+        if _below(value, self._values[low]):
+            self._put(low)
+        if _above(value, self._values[low + 1]):
+            self._put(low + 1)
+
+    def points(self) -> tuple[list[int], list[float], list[int]]:
+        """Return steps, values and times, in the order in which they were added."""
+        chosen = {index: place for place, index in enumerate(self._index)}
+        order = [chosen[index] for index in sorted(chosen)]
+        steps, values, times = ([column[i] for i in order] for column in (self._steps, self._values, self._times))
+        if self._last[0] not in chosen and self.count:
+            for column, item in zip((steps, values, times), self._last[1:], strict=True):
+                column.append(item)
+        return steps, values, times
+
+    def _open(self) -> None:
+        if len(self._index) >= 2 * self.most:
+            self._merge()
+        for column, item in zip(self._columns(), self._last, strict=True):
+            column.extend((item, item))
+        self._filled = 1
+
+    def _merge(self) -> None:
+        values, kept = self._values, []
+        for low in range(0, len(values), 4):
+            kept.append(low + 2 if _below(values[low + 2], values[low]) else low)
+            kept.append(low + 3 if _above(values[low + 3], values[low + 1]) else low + 1)
+        for column in self._columns():
+            column[:] = array(column.typecode, [column[place] for place in kept])
+        self._width *= 2
+
+    def _put(self, place: int) -> None:
+        for column, item in zip(self._columns(), self._last, strict=True):
+            column[place] = item
+
+    def _columns(self) -> tuple[array[int], array[int], array[float], array[int]]:
+        return self._index, self._steps, self._values, self._times
+
+
+def _below(value: float, other: float) -> bool:
+    return value < other or (other != other and value == value)  # any number is preferred to a NaN
+
+
+def _above(value: float, other: float) -> bool:
+    return value > other or (other != other and value == value)

@@ -1,0 +1,55 @@
+"""Where a run comes from: the code's commit and fingerprint, the lock, the run it continues or repeats."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from sacristy.errors import SacristyError
+from sacristy.project import load_model
+from sacristy.settings import Settings
+from sacristy.sources import describe
+
+SCHEMA = 1
+PARENT = "SACRISTY_PARENT"
+REPEATS = "SACRISTY_REPEATS"
+CHECKPOINT = "SACRISTY_CHECKPOINT"
+
+
+def provenance(settings: Settings, name: str, script_folder: Path) -> tuple[dict[str, Any], str]:
+    """Return what goes below `sacristy` in the run's document, and the diff of a dirty work tree."""
+    sources = describe(settings.project, [_code(settings.project, name, script_folder)])
+    found: dict[str, Any] = {
+        "schema": SCHEMA,
+        "model": name,
+        "commit": sources.commit,
+        "dirty": sources.dirty,
+        "sources": sources.fingerprint,
+        "lock": _lock(settings.project, name),
+        "user": settings.user,
+    }
+    for key, variable in (("parent", PARENT), ("repeats", REPEATS)):
+        run = os.environ.get(variable, "")
+        if run.isdecimal():
+            found[key] = int(run)
+    if sources.diff:
+        found["diff"] = "sha256:" + hashlib.sha256(sources.diff.encode("utf-8", "surrogateescape")).hexdigest()
+    return found, sources.diff
+
+
+def _code(project: Path, name: str, script_folder: Path) -> str:
+    if (project / "models" / name).is_dir():
+        return f"models/{name}"
+    try:
+        return script_folder.resolve().relative_to(project.resolve()).as_posix()
+    except ValueError:
+        return "models"
+
+
+def _lock(project: Path, name: str) -> str:
+    try:
+        return load_model(project, name).lock_hash
+    except (SacristyError, OSError):  # a script beside the project's models: nothing can be built from it
+        return ""

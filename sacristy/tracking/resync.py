@@ -1,0 +1,74 @@
+"""Journals that stayed behind: sent again, and runs whose process died marked as such."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sacristy.settings import Settings
+from sacristy.tracking.database import Documents
+from sacristy.tracking.journal import EVENTS, is_training
+from sacristy.tracking.shipper import Unsent, ship_folder
+
+BEATS_MISSED_S = 35.0  # three of Sacred's beats and some
+
+
+@dataclass(frozen=True)
+class Resent:
+    """What became of one journal. `outcome`: sent, running, busy (another process is at it), empty, or unsent."""
+
+    folder: Path
+    outcome: str
+    run: int | None = None
+    points: int = 0
+    complete: bool = False
+    reason: str = ""
+
+
+def journals(settings: Settings) -> list[Path]:
+    """Return the journals that are on this machine, the oldest first."""
+    found = [path.parent for path in settings.journals.glob(f"*/{EVENTS}")]
+    return sorted(found, key=lambda folder: (folder / EVENTS).stat().st_ctime)
+
+
+def resync(settings: Settings, connect_to: Callable[[], Documents]) -> Iterator[Resent]:
+    """Send every journal whose training has ended, and remove it once all of it is in the database.
+
+    Idempotent: it may be repeated, interrupted at any point, or run twice at the same time.
+    """
+    for folder in journals(settings):
+        yield resend(folder, connect_to)
+
+
+def resend(folder: Path, connect_to: Callable[[], Documents]) -> Resent:
+    """Send one journal."""
+    try:
+        if is_training(folder):
+            return Resent(folder, "running")
+        shipper = ship_folder(folder, connect_to)
+    except Unsent as error:
+        return Resent(folder, "unsent", reason=str(error))
+    except FileNotFoundError:  # another process finished it and removed the folder
+        return Resent(folder, "busy")
+    if shipper is None:
+        return Resent(folder, "busy")
+    outcome = "sent" if shipper.state.started else "empty"
+    return Resent(folder, outcome, shipper.run, shipper.state.points, shipper.complete)
+
+
+def reap(db: Documents, silence_s: float = BEATS_MISSED_S) -> list[int]:
+    """Mark runs as DEAD that were not heard of for this long, by the database's own clock; return their numbers.
+
+    A run that was only cut off from the database gets its true status back as soon as its journal arrives.
+    """
+    limit = {"$subtract": ["$$NOW", int(silence_s * 1000)]}
+    silent = {"status": "RUNNING", "$expr": {"$lt": [{"$ifNull": ["$sacristy.seen", "$heartbeat"]}, limit]}}
+    dead = []
+    for run in db.runs.find(silent, {"heartbeat": 1}):
+        died = run.get("heartbeat") or datetime.datetime.now(datetime.UTC)
+        change = {"$set": {"status": "DEAD", "stop_time": died, "sacristy.reaped": True}}
+        if db.runs.update_one({"_id": run["_id"]} | silent, change).modified_count:
+            dead.append(run["_id"])
+    return dead

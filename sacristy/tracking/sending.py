@@ -1,0 +1,166 @@
+"""A run's state into MongoDB. Every write is idempotent and only ever moves a document forward."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bson import Binary
+from pymongo import ReplaceOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from sacristy.tracking.database import Documents
+from sacristy.tracking.series import Filing
+from sacristy.tracking.state import Attachment, RunState, object_id
+
+DUPLICATE = 11000
+PIECE_BYTES = 255 * 1024  # GridFS's own
+OUTLINES_AT_ONCE = 32
+REFRESH_S = 2.0
+REFRESH_SHARE = 20  # outlines are drawn anew at most 1/20 of the time
+
+
+class Sender:
+    """Sends one run. Nothing is kept back: what is due is read from the state at each call."""
+
+    def __init__(self, database: Documents, state: RunState, folder: Path, progress: Callable[[], None]) -> None:
+        self.database = database
+        self.state = state
+        self.folder = folder
+        self.run: int | None = None
+        self._progress = progress
+        self._outlines_due = 0.0
+
+    def send(self, *, final: bool = False) -> None:
+        """Bring the database up to the state. Raises PyMongoError; calling again resumes."""
+        if self.run is None:
+            self.run = self._number()
+            self._progress()
+        self._send_files()
+        self._send_points()
+        self._send_outlines(final)
+        self._send_document()
+
+    def complete(self, missing: int) -> bool:
+        """Compare what arrived with what the journal held, record the verdict and return it.
+
+        `missing`: how much is known not to be in the journal.
+        """
+        grouped = self.database.points.aggregate(
+            [{"$match": {"run": self.run}}, {"$group": {"_id": None, "count": {"$sum": "$count"}}}]
+        )
+        arrived = sum(group["count"] for group in grouped)
+        whole = arrived == self.state.points and not (missing or self.state.faulty)
+        verdict = {"sacristy.journal.arrived": arrived, "sacristy.journal.complete": whole}
+        self.database.runs.update_one({"_id": self.run}, {"$set": verdict})
+        return whole
+
+    def _number(self) -> int:
+        """Return the run's number, given now by inserting its document if it has none yet."""
+        runs, key = self.database.runs, {"sacristy.journal.key": self.state.key}
+        while True:
+            known = runs.find_one(key, {"_id": 1})
+            if known:
+                return int(known["_id"])
+            last = runs.find_one({"_id": {"$type": "number"}}, {"_id": 1}, sort=[("_id", -1)])
+            document = nested(self.state.fields() | {"_id": int(last["_id"]) + 1 if last else 1})
+            document["sacristy"]["journal"] |= {"key": self.state.key, "events": 0, "complete": False}
+            try:
+                runs.insert_one(document)
+            except DuplicateKeyError:
+                continue  # another run took the number, or another process sent this run
+
+    def _send_files(self) -> None:
+        while self.state.unsent_files:
+            self._send_file(self.state.unsent_files[0])
+            self.state.unsent_files.pop(0)
+
+    def _send_file(self, file: Attachment) -> None:
+        files, pieces = self.database["fs.files"], self.database["fs.chunks"]
+        path = self.folder / file.file
+        if files.find_one({"_id": file.id}, {"_id": 1}) or not path.is_file():
+            return
+        size = 0
+        with path.open("rb") as content:
+            for number, piece in enumerate(iter(lambda: content.read(PIECE_BYTES), b"")):
+                place = {"files_id": file.id, "n": number}
+                document = place | {"_id": object_id(str(file.id), str(number)), "data": Binary(piece)}
+                pieces.replace_one({"_id": document["_id"]}, document, upsert=True)
+                size += len(piece)
+                self._progress()
+        name = file.name if "://" in file.name else f"artifact://runs/{self.run}/{file.name}"
+        entry = {"_id": file.id, "filename": name, "contentType": file.kind, "metadata": file.meta}
+        entry |= {"length": size, "chunkSize": PIECE_BYTES, "uploadDate": datetime.datetime.now(datetime.UTC)}
+        files.replace_one({"_id": file.id}, entry, upsert=True)
+
+    def _send_points(self) -> None:
+        writes = []
+        changed = [filing for filing in self.state.metrics.values() if filing.changed]
+        for filing in changed:
+            for chunk in filing.unsent():
+                identity = object_id(self.state.key, "chunk", chunk.metric, str(chunk.number))
+                document = {"_id": identity, "run": self.run} | chunk.document()
+                writes.append(_forward(identity, "count", document))
+        _write(self.database.points, writes)
+        for filing in changed:
+            filing.sent()
+
+    def _send_outlines(self, final: bool) -> None:
+        begun = time.monotonic()
+        if begun < self._outlines_due and not final:
+            return
+        stale = [filing for filing in self.state.metrics.values() if filing.redraw]
+        for start in range(0, len(stale), OUTLINES_AT_ONCE):
+            filings = stale[start : start + OUTLINES_AT_ONCE]
+            _write(self.database.metrics, [self._outline(filing) for filing in filings])
+            for filing in filings:
+                filing.redraw = False
+            self._progress()
+        now = time.monotonic()
+        self._outlines_due = now + max(REFRESH_S, REFRESH_SHARE * (now - begun))
+
+    def _outline(self, filing: Filing) -> ReplaceOne[dict[str, Any]]:
+        steps, values, times = filing.outline.points()
+        identity = self.state.metric_id(filing.metric)
+        moments = [datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC) for ms in times]
+        document = {"_id": identity, "run_id": self.run, "name": filing.metric, "points": filing.outline.count}
+        document |= {"steps": steps, "values": values, "timestamps": moments}
+        return _forward(identity, "points", document)
+
+    def _send_document(self) -> None:
+        self.database.runs.update_one(
+            {"_id": self.run, "sacristy.journal.events": {"$lte": self.state.events}},
+            {"$set": self.state.fields(), "$currentDate": {"sacristy.seen": True}},
+        )
+        self.state.sent()
+
+
+def nested(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields given by dotted paths as one nested document."""
+    document: dict[str, Any] = {}
+    for path, value in fields.items():
+        *parents, name = path.split(".")
+        place = document
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[name] = value
+    return document
+
+
+def _forward(identity: Any, measure: str, document: dict[str, Any]) -> ReplaceOne[dict[str, Any]]:
+    """Replace a document unless it is further on already; then the upsert meets its own id, which `_write` allows."""
+    return ReplaceOne({"_id": identity, measure: {"$lte": document[measure]}}, document, upsert=True)
+
+
+def _write(collection: Any, writes: list[Any]) -> None:
+    if not writes:
+        return
+    try:
+        collection.bulk_write(writes, ordered=False)
+    except BulkWriteError as error:
+        others = [fault for fault in error.details["writeErrors"] if fault["code"] != DUPLICATE]
+        if others or error.details.get("writeConcernErrors"):
+            raise

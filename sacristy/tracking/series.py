@@ -1,0 +1,139 @@
+"""A metric's points: packed into chunks on the way to the database, and read back whole.
+
+A chunk is a document of the collection `points`: {run, metric, chunk, first, count, steps, values, times}, the
+last three packed little-endian (int64, float64, int64 milliseconds since 1970): 24 bytes a point, read back
+without parsing, and never near MongoDB's 16 MB.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sacristy.tracking.outline import MOST_BUCKETS, Outline
+
+if TYPE_CHECKING:
+    import pandas
+    from pymongo.database import Database
+
+MOST_POINTS = 4096  # of one chunk: 98 kB
+FEWEST_POINTS = 256
+FEWEST_BUCKETS = 200
+POINTS_IN_MEMORY = 4_000_000  # over all the last chunks of a run
+BUCKETS_IN_MEMORY = 500_000  # over all outlines of a run
+
+
+@dataclass
+class Series:
+    """One metric of one run, whole: steps, values, and times in milliseconds since 1970."""
+
+    metric: str
+    steps: array[int] = field(default_factory=lambda: array("q"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    times: array[int] = field(default_factory=lambda: array("q"))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[tuple[int, float, int]]:
+        return iter(zip(self.steps, self.values, self.times, strict=True))
+
+
+@dataclass
+class Chunk(Series):
+    """A stretch of a series; `capacity` points at most."""
+
+    number: int = 0
+    first: int = 0
+    capacity: int = MOST_POINTS
+
+    def document(self) -> dict[str, Any]:
+        """Return the chunk as a document without its `_id` and run."""
+        columns = {name: packed(getattr(self, name)) for name in ("steps", "values", "times")}
+        return {"metric": self.metric, "chunk": self.number, "first": self.first, "count": len(self)} | columns
+
+
+class Filing:
+    """Files one metric's points into chunks and an outline. Chunk borders depend on the journal alone."""
+
+    def __init__(self, metric: str, metrics: int) -> None:
+        self.metric = metric
+        self._capacity = max(FEWEST_POINTS, min(MOST_POINTS, POINTS_IN_MEMORY // metrics))
+        self._chunk = Chunk(metric, capacity=self._capacity)
+        self._full: list[Chunk] = []
+        self.outline = Outline(max(FEWEST_BUCKETS, min(MOST_BUCKETS, BUCKETS_IN_MEMORY // metrics // 2 * 2)))
+        self.changed = False
+        self.redraw = False  # the outline, which is sent less often
+
+    def add(self, step: int, value: float, time: int) -> None:
+        """File the next point. Raises TypeError or OverflowError, and files nothing, if it is no point."""
+        chunk = self._chunk
+        if len(chunk.values) == chunk.capacity:
+            self._full.append(chunk)
+            start = chunk.first + len(chunk)
+            chunk = Chunk(chunk.metric, number=chunk.number + 1, first=start, capacity=self._capacity)
+            self._chunk = chunk
+        point = array("q", (step, time))
+        chunk.values.append(value)
+        chunk.steps.append(point[0])
+        chunk.times.append(point[1])
+        self.outline.add(step, value, time)
+        self.changed = self.redraw = True
+
+    def unsent(self) -> list[Chunk]:
+        """Return the chunks that changed since `sent`."""
+        return [*self._full, self._chunk] if self.changed else []
+
+    def sent(self) -> None:
+        """Forget what has arrived; only the last chunk is kept, because it may still grow."""
+        self._full = []
+        self.changed = False
+
+
+def read_metrics(db: Database[dict[str, Any]], run_id: int) -> dict[str, Series]:
+    """Return every metric of a run in full, by name, in the order logged."""
+    found: dict[str, Series] = {}
+    for document in db.points.find({"run": run_id}).sort([("metric", 1), ("chunk", 1)]):
+        series = found.setdefault(document["metric"], Series(document["metric"]))
+        for name, kind in (("steps", "q"), ("values", "d"), ("times", "q")):
+            getattr(series, name).extend(unpacked(kind, document[name]))
+    return found
+
+
+def read_frame(db: Database[dict[str, Any]], run_id: int) -> pandas.DataFrame:
+    """Return all points of a run as a pandas frame: metric, step, value, time (UTC)."""
+    import pandas
+
+    columns = {"metric": str, "step": "int64", "value": "float64", "time": "datetime64[ms, UTC]"}
+    frames = [
+        pandas.DataFrame({"metric": name, "step": series.steps, "value": series.values, "time": series.times})
+        for name, series in read_metrics(db, run_id).items()
+    ]
+    if not frames:
+        return pandas.DataFrame({name: [] for name in columns}).astype(columns)
+    frame = pandas.concat(frames, ignore_index=True)
+    frame["time"] = pandas.to_datetime(frame["time"], unit="ms", utc=True)
+    return frame
+
+
+def packed(column: array[Any]) -> bytes:
+    """Return a column's bytes, little-endian."""
+    return _little_endian(column).tobytes()
+
+
+def unpacked(kind: str, content: bytes) -> array[Any]:
+    """Return the column that `packed` made bytes of."""
+    column: array[Any] = array(kind)
+    column.frombytes(content)
+    return _little_endian(column)
+
+
+def _little_endian(column: array[Any]) -> array[Any]:
+    if sys.byteorder == "little":
+        return column
+    swapped = array(column.typecode, column)
+    swapped.byteswap()
+    return swapped
