@@ -52,7 +52,9 @@ def reason(error: Exception) -> str:
 
 
 def _client(port: int, password: str = "") -> Client:
-    user = {"username": str(Role.ADMIN), "password": password, "authSource": "admin"} if password else {}
+    user: dict[str, Any] = (
+        {"username": str(Role.ADMIN), "password": password, "authSource": "admin"} if password else {}
+    )
     return MongoClient(HOST, port, directConnection=True, serverSelectionTimeoutMS=TIMEOUT_MS, w="majority", **user)
 
 

@@ -10,22 +10,18 @@ import shutil
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
-from pymongo import MongoClient
 
 from sacristy.commands import run
 from sacristy.errors import DownloadCorrupt, ProgramMissing
-from sacristy.settings import DATABASE, Role, Settings
+from sacristy.settings import Settings
 
 NODE_MEND = "install Node.js 18 or later with npm (Debian: apt-get install nodejs npm), then: sacristy up"
 KEPT = ("package/dist/", "package/web/build/", "package/LICENSE")
 OURS = ("package.json", "package-lock.json", "serve.js", "databases.js")
 NPM_CI = ("ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
 INSTALL_WITHIN_S = 600
-COLUMNS = {"Commit": "sacristy.commit", "Data": "sacristy.data.name", "Weights, bytes": "info.weights.size_bytes"}
-SEEDED = "seeded"
 
 
 def find_node() -> Path:
@@ -79,18 +75,6 @@ def integrity(file: Path) -> str:
     """Return a file's hash as npm writes it: `sha512-` and base64."""
     with open(file, "rb") as stream:
         return "sha512-" + base64.b64encode(hashlib.file_digest(stream, "sha512").digest()).decode()
-
-
-def seed_columns(settings: Settings) -> None:
-    """Give Omniboard's table columns of ours, once: what a user takes away stays away."""
-    marker = settings.home / "omniboard" / SEEDED
-    if marker.exists():
-        return
-    with MongoClient[dict[str, Any]](settings.database_url(Role.ADMIN)) as client:
-        for name, path in COLUMNS.items():
-            column = {"name": name, "config_path": path}
-            client[DATABASE]["omniboard.custom.columns"].update_one(column, {"$setOnInsert": column}, upsert=True)
-    marker.touch()
 
 
 def _fill(new: Path, ours: Path) -> None:

@@ -18,7 +18,7 @@ def choose_port(settings: Settings, service: str, pid: int = 0) -> int:
     """Return and remember the service's port. `pid`: its process now, which may hold the port already."""
     remembered = settings.port(service)
     candidates = [port for port in (remembered, USUAL_PORTS[service]) if port]
-    port = next((port for port in candidates if is_free(port) or pid and holds(pid, port)), 0) or free_port()
+    port = next((port for port in candidates if is_free(port) or (pid and holds(pid, port))), 0) or free_port()
     if port != remembered:
         remember(settings, service, port)
     return port

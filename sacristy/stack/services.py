@@ -39,11 +39,11 @@ def omniboard_program(settings: Settings, node: Path, folder: Path, port: int) -
 
 def gateway_program(settings: Settings, port: int) -> Program:
     """The gateway on Gunicorn; it needs none of the other services."""
-    argv = (sys.executable, "-m", "gunicorn", "--config", "python:sacristy.gateway.gunicorn")
-    argv += ("--bind", f"{HOST}:{port}", "sacristy.gateway.app:create_app()")
+    argv = [sys.executable, "-m", "gunicorn", "--config", "python:sacristy.gateway.gunicorn"]
+    argv += ["--bind", f"{HOST}:{port}", "sacristy.gateway.app:create_app()"]
     environment = sacristy_environment(settings)
     log = log_file(settings, GATEWAY)
-    return Program(GATEWAY, argv, settings.project, log, environment, stop_wait_s=40, order=300)
+    return Program(GATEWAY, tuple(argv), settings.project, log, environment, stop_wait_s=40, order=300)
 
 
 def sacristy_environment(settings: Settings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`sacristy status`: whether each service is of use right now. Asks the services themselves, not only the supervisor."""
+"""`sacristy status`: whether each service is of use right now. Asks the services, not only their supervisor."""
 
 from __future__ import annotations
 

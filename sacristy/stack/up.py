@@ -115,8 +115,6 @@ def _prepare_mongodb(settings: Settings, supervisor: Supervisor) -> None:
 
 def _start_omniboard(settings: Settings, supervisor: Supervisor, progress: Progress) -> None:
     progress("omniboard: start")
-    if is_ours(settings, MONGODB):
-        omniboard.seed_columns(settings)
     node, folder = omniboard.find_node(), omniboard.install_folder(settings)
     supervisor.add(omniboard_program(settings, node, folder, _port(settings, supervisor, OMNIBOARD)))
     wait_ready(supervisor, settings, OMNIBOARD, lambda: CHECKS[OMNIBOARD](settings))

@@ -1,0 +1,67 @@
+"""What the services are started with, as data."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from sacristy.settings import Settings
+from sacristy.stack.init import init
+from sacristy.stack.services import gateway_program, mongodb_program, omniboard_program
+from sacristy.supervision import Program
+
+MONGOD, NODE = Path("/opt/mongod"), Path("/usr/bin/node")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = Settings(project=tmp_path, home=tmp_path / "home")
+    init(settings)
+    (settings.home / "ports.json").write_text('{"mongodb": 27117}')
+    return settings
+
+
+def programs(settings: Settings) -> list[Program]:
+    return [
+        mongodb_program(settings, MONGOD, 27117),
+        omniboard_program(settings, NODE, settings.home / "omniboard" / "x", 9005),
+        gateway_program(settings, 8600),
+    ]
+
+
+def test_mongod_is_a_replica_set_with_authentication_on_loopback(settings: Settings) -> None:
+    argv = list(mongodb_program(settings, MONGOD, 27117).argv)
+    assert argv[:3] == ["/opt/mongod", "--dbpath", str(settings.home / "mongodb" / "data")]
+    options = dict(itertools.pairwise(argv))
+    assert options["--bind_ip"] == "127.0.0.1"
+    assert options["--port"] == "27117"
+    assert options["--replSet"] == "rs0"
+    assert options["--keyFile"] == str(settings.home / "secrets" / "mongodb-keyfile")
+
+
+def test_no_secret_is_in_a_command_line(settings: Settings) -> None:
+    secrets = [path.read_text() for path in (settings.home / "secrets").iterdir()]
+    lines = " ".join(part for program in programs(settings) for part in program.argv)
+    assert len(secrets) == 6
+    assert [secret for secret in secrets if secret in lines] == []
+
+
+def test_omniboard_gets_its_port_and_its_own_user(settings: Settings) -> None:
+    program = omniboard_program(settings, NODE, settings.home / "omniboard" / "x", 9005)
+    assert program.environment["PORT"] == "9005"
+    assert program.environment["MONGO_URI"].startswith("mongodb://omniboard:")
+    assert "replicaSet=rs0" in program.environment["MONGO_URI"]  # without it, it never recovers from an outage
+
+
+def test_the_gateway_gets_no_secret_and_the_same_settings(settings: Settings) -> None:
+    environment = gateway_program(settings, 8600).environment
+    assert environment["SACRISTY_HOME"] == str(settings.home)
+    assert "127.0.0.1:8600" in gateway_program(settings, 8600).argv
+
+
+def test_the_database_stops_last(settings: Settings) -> None:
+    orders = [program.order for program in programs(settings)]
+    assert orders == sorted(orders)
+    assert max(orders) < Program("instance", (), settings.home, settings.home).order
