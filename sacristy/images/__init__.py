@@ -1,0 +1,1 @@
+"""From a run to an image in a registry: deterministic layers, one manifest, no daemon."""

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import git
+import pytest
+
+from sacristy.images.build import build
+from sacristy.images.layout import FolderRegistry
+from sacristy.settings import Settings
+from sacristy.sources import describe, image_paths
+from sacristy.weights.folder import FolderStore
+
+WHO = git.Actor("A", "a@example.org")
+FILES = {
+    "Pipfile": "",
+    "sacristy/__init__.py": "",
+    "sacristy/names.py": "NAME = 1\n",
+    "sacristy/errors.py": "",
+    "sacristy/serving/__init__.py": "",
+    "sacristy/serving/app.py": "def create_app(): ...\n",
+    "sacristy/images/build.py": "not in an image\n",
+    "models/toy/model.toml": "title = 'toy'\n",
+    "models/toy/Pipfile.lock": "{}",
+    "models/toy/serve.py": "import json\n",
+    "models/toy/tests/test_toy.py": "def test(): ...\n",
+    "models/other/serve.py": "not in an image\n",
+}
+
+
+@dataclass(frozen=True)
+class File:
+    name: str
+    digest: str
+    size: int
+    role: str
+
+
+@dataclass(frozen=True)
+class Run:
+    id: int
+    model: str
+    status: str
+    complete: bool
+    commit: str
+    dirty: bool
+    sources: str
+    weights: tuple[File, ...]
+    lock: str = "1" * 64
+    config: dict = field(default_factory=lambda: {"lr": 0.1, "worst": float("nan")})
+    result: object = field(default_factory=lambda: {"accuracy": 0.9})
+    data: dict = field(default_factory=lambda: {"name": "toys", "digest": "sha256:" + "2" * 64, "rows": 10})
+
+
+def commit(folder: Path, time: str = "1767323045 +0000") -> str:
+    with git.Repo(folder) as repository:
+        repository.git.add("-A")
+        made = repository.index.commit("work", author=WHO, committer=WHO, author_date=time, commit_date=time)
+        return made.hexsha
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A small git repository with one model, `toy`."""
+    folder = tmp_path / "project"
+    for name, content in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (folder / ".gitignore").write_text(".sacristy/\n")
+    git.Repo.init(folder).close()
+    commit(folder)
+    return folder
+
+
+@pytest.fixture
+def settings(project: Path) -> Settings:
+    return Settings(project=project)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path / "weights")
+
+
+@pytest.fixture
+def run_of(settings, store, tmp_path):
+    """Return a function that gives a completed run of the work tree as it is now, with its weights stored."""
+
+    def run_of(number=7, content=b"w" * (1 << 20), **changes):
+        sources = describe(settings.project, image_paths("toy"))
+        contents = {
+            "model.safetensors": ("weights", content),
+            "vocabulary.json": ("weights", b"[]"),
+            "golden.json": ("golden", json.dumps([{"instance": 1, "prediction": 2}]).encode()),
+            "heldout.jsonl": ("heldout", b'{"instance": 1, "target": 2}\n'),
+        }
+        files = []
+        for name, (role, held) in contents.items():
+            path = tmp_path / name
+            path.write_bytes(held)
+            files.append(File(name, *store.put(path), role))
+        facts = {"commit": sources.commit, "dirty": sources.dirty, "sources": sources.fingerprint}
+        return Run(
+            **{"id": number, "model": "toy", "status": "COMPLETED", "complete": True, "weights": tuple(files)}
+            | facts
+            | changes
+        )
+
+    return run_of
+
+
+@pytest.fixture
+def built(settings) -> FolderRegistry:
+    """The registry of images built here."""
+    return FolderRegistry(settings.images_folder)
+
+
+@pytest.fixture
+def image(settings, store, run_of):
+    """A built image of run 7."""
+    return build(settings, run_of(), store=store)
