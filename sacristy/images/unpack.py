@@ -13,12 +13,13 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from sacristy.errors import InvalidImage
 from sacristy.images.manifest import LAYER, PART, Descriptor, descriptor
 from sacristy.images.registry import Registry
 from sacristy.weights.atomic import sync_folder, writing
+from sacristy.weights.store import CHUNK
 from sacristy.weights.verified import chunks
 
 MAX_MEMBERS = 100_000
@@ -74,22 +75,23 @@ def _extract(source: BinaryIO, folder: Path, reference: str) -> None:
 
 def _extract_member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, reference: str) -> None:
     target = folder / safe_path(member.name, reference)
-    if member.type == tarfile.DIRTYPE:
-        target.mkdir(mode=0o755, parents=True, exist_ok=True)
-        return
-    if member.type not in FILES or member.sparse is not None:
+    if member.type not in (*FILES, tarfile.DIRTYPE) or member.sparse is not None:
         raise InvalidImage(reference=reference, reason=f"{member.name!r} is a link or no plain file")
-    content = archive.extractfile(member)
-    if content is None:
-        raise InvalidImage(reference=reference, reason=f"{member.name!r} has no content")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    mode = 0o755 if member.mode & 0o100 else 0o644
     try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    except FileExistsError:
-        raise InvalidImage(reference=reference, reason=f"{member.name!r} occurs twice") from None
+        if member.type == tarfile.DIRTYPE:
+            target.mkdir(mode=0o755, parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(archive.extractfile(member), target, 0o755 if member.mode & 0o100 else 0o644)
+    except (FileExistsError, NotADirectoryError):
+        raise InvalidImage(reference=reference, reason=f"{member.name!r} occurs twice or in a file") from None
+
+
+def _write(content: IO[bytes] | None, target: Path, mode: int) -> None:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as file:
-        shutil.copyfileobj(content, file, 1 << 20)
+        if content:
+            shutil.copyfileobj(content, file, CHUNK)
 
 
 def safe_path(name: str, reference: str) -> str:
