@@ -684,3 +684,28 @@ class ModelTestsFailed(SacristyError):
 
     what = "the tests of {model} ended with code {code}"
     next = "their output is above; run them alone with: sacristy env test {model}"
+
+
+class NoRun(SacristyError):
+    """A model without a completed run has nothing to build."""
+
+    what = "{model} has no completed run"
+    next = "sacristy train {model}"
+    http_status = 404
+
+
+# --- data of models -------------------------------------------------------------------------------------------
+
+
+class DataMissing(SacristyError):
+    """A model's data set is not on this machine."""
+
+    what = "the data of {name} is not at {path}: {reason}"
+    next = "put a copy there ({source}), or set SACRISTY_DATA to the folder that holds one"
+
+
+class DataChanged(SacristyError):
+    """A model's data set is not the file that its split and its score are stated for."""
+
+    what = "{path} is not the file that {name} was made for: its SHA-256 is {found}, not {expected}"
+    next = "copy it anew; if the new data is meant, change SHA256 in the model's data.py and state its score anew"
