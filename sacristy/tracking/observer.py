@@ -1,3 +1,5 @@
+# Sacred says that it is typed, and is not:
+# mypy: disable-error-code="no-untyped-call"
 """The Sacred observer: hands a run's events to its journal, and the journal to a shipping process."""
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def unfailing(method: Method) -> Method:
     return call
 
 
-class JournalObserver(RunObserver):  # type: ignore[misc]
+class JournalObserver(RunObserver):
     """Records one run. Made anew for each, so that nothing is shared between runs of one experiment."""
 
     priority = 100  # before any other: it gives the run its number
@@ -51,6 +53,7 @@ class JournalObserver(RunObserver):  # type: ignore[misc]
     ) -> None:
         self.report = report
         self.journal = Journal.create(settings.journals, name, report, strict=strict)
+        self.checkpoints = settings.home / "checkpoints" / self.journal.key
         self.shipment = Shipment(settings, self.journal.folder)
         self._origin = time.monotonic()
         self._provenance = ThreadPoolExecutor(1).submit(provenance, settings, name, folder)

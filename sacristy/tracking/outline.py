@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
+from typing import Any
 
-MOST_BUCKETS = 4998  # two points of each, and the last one: under 10,000
+MOST_BUCKETS = 4998  # two points of each, the first and the last one: under 10,000
+Point = tuple[int, int, float, int]  # its place in the series, step, value, time
 
 
 @dataclass
@@ -24,11 +26,14 @@ class Outline:
     _steps: array[int] = field(default_factory=lambda: array("q"))
     _values: array[float] = field(default_factory=lambda: array("d"))
     _times: array[int] = field(default_factory=lambda: array("q"))
-    _last: tuple[int, int, float, int] = (-1, 0, 0.0, 0)
+    _first: Point = (-1, 0, 0.0, 0)
+    _last: Point = (-1, 0, 0.0, 0)
 
     def add(self, step: int, value: float, time: int) -> None:
         """Add the next point of the series."""
         self._last = (self.count, step, value, time)
+        if not self.count:
+            self._first = self._last
         self.count += 1
         if self._filled in (0, self._width):
             self._open()
@@ -43,12 +48,13 @@ class Outline:
     def points(self) -> tuple[list[int], list[float], list[int]]:
         """Return steps, values and times, in the order in which they were added."""
         chosen = {index: place for place, index in enumerate(self._index)}
-        order = [chosen[index] for index in sorted(chosen)]
-        steps, values, times = ([column[i] for i in order] for column in (self._steps, self._values, self._times))
-        if self._last[0] not in chosen and self.count:
-            for column, item in zip((steps, values, times), self._last[1:], strict=True):
-                column.append(item)
-        return steps, values, times
+        places = [chosen[index] for index in sorted(chosen)]
+        points = [(self._index[i], self._steps[i], self._values[i], self._times[i]) for i in places]
+        if self.count and self._first[0] not in chosen:
+            points.insert(0, self._first)
+        if self.count and self._last[0] not in chosen:
+            points.append(self._last)
+        return [p[1] for p in points], [p[2] for p in points], [p[3] for p in points]
 
     def _open(self) -> None:
         if len(self._index) >= 2 * self.most:
@@ -63,14 +69,14 @@ class Outline:
             kept.append(low + 2 if _below(values[low + 2], values[low]) else low)
             kept.append(low + 3 if _above(values[low + 3], values[low + 1]) else low + 1)
         for column in self._columns():
-            column[:] = array(column.typecode, [column[place] for place in kept])
+            column[:] = array("d" if column is values else "q", [column[place] for place in kept])
         self._width *= 2
 
     def _put(self, place: int) -> None:
         for column, item in zip(self._columns(), self._last, strict=True):
             column[place] = item
 
-    def _columns(self) -> tuple[array[int], array[int], array[float], array[int]]:
+    def _columns(self) -> tuple[array[Any], ...]:
         return self._index, self._steps, self._values, self._times
 
 

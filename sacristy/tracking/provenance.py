@@ -10,17 +10,18 @@ from typing import Any
 from sacristy.errors import SacristyError
 from sacristy.project import load_model
 from sacristy.settings import Settings
-from sacristy.sources import describe
+from sacristy.sources import describe, image_paths
 
 SCHEMA = 1
 PARENT = "SACRISTY_PARENT"
 REPEATS = "SACRISTY_REPEATS"
 CHECKPOINT = "SACRISTY_CHECKPOINT"
+TOKEN = "SACRISTY_TOKEN"  # noqa: S105 - by which whoever started the script finds its run
 
 
 def provenance(settings: Settings, name: str, script_folder: Path) -> tuple[dict[str, Any], str]:
     """Return what goes below `sacristy` in the run's document, and the diff of a dirty work tree."""
-    sources = describe(settings.project, [_code(settings.project, name, script_folder)])
+    sources = describe(settings.project, _code(settings.project, name, script_folder))
     found: dict[str, Any] = {
         "schema": SCHEMA,
         "model": name,
@@ -34,18 +35,20 @@ def provenance(settings: Settings, name: str, script_folder: Path) -> tuple[dict
         run = os.environ.get(variable, "")
         if run.isdecimal():
             found[key] = int(run)
+    if token := os.environ.get(TOKEN):
+        found["token"] = token
     if sources.diff:
         found["diff"] = "sha256:" + hashlib.sha256(sources.diff.encode("utf-8", "surrogateescape")).hexdigest()
     return found, sources.diff
 
 
-def _code(project: Path, name: str, script_folder: Path) -> str:
+def _code(project: Path, name: str, script_folder: Path) -> tuple[str, ...]:
     if (project / "models" / name).is_dir():
-        return f"models/{name}"
+        return image_paths(name)
     try:
-        return script_folder.resolve().relative_to(project.resolve()).as_posix()
+        return (script_folder.resolve().relative_to(project.resolve()).as_posix(),)
     except ValueError:
-        return "models"
+        return ("models",)
 
 
 def _lock(project: Path, name: str) -> str:

@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from sacristy.errors import UnknownRun
+from sacristy.errors import NoRun, UnknownRun
 from sacristy.tracking.database import Documents
 
 LISTED = {"captured_out": 0, "host": 0, "experiment.dependencies": 0, "info.metrics": 0}
@@ -65,6 +65,20 @@ def find_run(db: Documents, run_id: int) -> RunRecord:
     document = db.runs.find_one({"_id": run_id})
     if document is None:
         raise UnknownRun(run=run_id)
+    return record(document)
+
+
+def find_by_token(db: Documents, token: str) -> RunRecord | None:
+    """Return the run whose training was started with SACRISTY_TOKEN set to `token`, or None."""
+    document = db.runs.find_one({"sacristy.token": token})
+    return record(document) if document else None
+
+
+def newest_run(db: Documents, model: str) -> RunRecord:
+    """Return a model's newest completed run, or raise NoRun."""
+    document = db.runs.find_one({"experiment.name": model, "status": "COMPLETED"}, sort=[("_id", -1)])
+    if document is None:
+        raise NoRun(model=model)
     return record(document)
 
 

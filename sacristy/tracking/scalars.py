@@ -13,6 +13,7 @@ from sacristy.tracking.values import NotANumber, as_number, as_step, brief, clea
 
 INT64 = 2**63
 LONGEST_NAME = 500
+SHOWN = 40
 REPORTS = 5  # lines for each metric; later refusals are only counted
 
 
@@ -35,7 +36,12 @@ class Scalars:
         if type(value) is not float or type(metric_name) is not str or type(step) not in (int, type(None)):
             self._log_other(metric_name, value, step)
             return
-        prefix = self._prefixes.get(metric_name) or self._declare(metric_name)
+        prefix = self._prefixes.get(metric_name)
+        if prefix is None:
+            prefix = self._declare(metric_name)
+        if not prefix:
+            self._refuse(metric_name[:SHOWN] + "…", value, f"its name is longer than {LONGEST_NAME} characters")
+            return
         if step is None:
             step = self._steps[metric_name] + 1
         elif not -INT64 <= step < INT64:
@@ -48,9 +54,6 @@ class Scalars:
 
     def _log_other(self, name: Any, value: Any, step: Any) -> None:
         text = name if isinstance(name, str) else brief(name)
-        if len(text) > LONGEST_NAME:
-            self._refuse(text[:40] + "…", value, f"its name is longer than {LONGEST_NAME} characters")
-            return
         try:
             number = as_number(value)
         except NotANumber:
@@ -64,10 +67,12 @@ class Scalars:
         self.log(str(text), number, whole)
 
     def _declare(self, name: str) -> str:
-        known = clean(name)[:LONGEST_NAME]
+        """Prepare a new metric; its prefix stays empty if it is none."""
+        if len(name) > LONGEST_NAME:
+            return ""
         self._steps[name] = -1
-        self._prefixes[name] = prefix = f"[{json.dumps(known)},"
-        return prefix
+        self._prefixes[name] = f"[{json.dumps(clean(name))},"
+        return self._prefixes[name]
 
     def _refuse(self, name: str, value: Any, reason: str) -> None:
         self.refused[name] += 1

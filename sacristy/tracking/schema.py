@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient
-from pymongo.errors import OperationFailure
 
 from sacristy.settings import DATABASE, Role
 from sacristy.tracking.database import Documents
@@ -17,10 +16,8 @@ KEEP = ["find", "insert", "update", "remove", "createIndex", "createCollection"]
 
 RUNS = ("runs", "points", "metrics", "fs.files", "fs.chunks")
 OMNIBOARD_OWN = ("omniboard.settings", "omniboard.metric.columns", "omniboard.custom.columns")
-SERVICE_OWN = (
-    "promotions", "acceptance", "deployments", "locks", "stages", "instances", "audit",
-    "predictions", "feedback", "drift", "triggers", "retraining", "counters",
-)  # fmt: skip
+RECORDS = ("evidence", "promotions", "deployments")  # the audit trail: added to, never removed from
+SERVICE_OWN = ("locks",)
 
 INDEXES: dict[str, list[IndexModel]] = {
     "runs": [
@@ -37,6 +34,9 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("sacristy.parent", ASCENDING)], sparse=True),
     ],
     "points": [IndexModel([("run", ASCENDING), ("metric", ASCENDING), ("chunk", ASCENDING)], unique=True)],
+    "evidence": [IndexModel([("digest", ASCENDING), ("at", DESCENDING)])],
+    "promotions": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("at", ASCENDING)])],
+    "deployments": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("at", DESCENDING)])],
     "metrics": [IndexModel([("run_id", ASCENDING), ("name", ASCENDING)], unique=True)],
     "fs.chunks": [IndexModel([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)],
     "fs.files": [IndexModel([("filename", ASCENDING), ("uploadDate", ASCENDING)])],
@@ -46,9 +46,10 @@ COLUMNS = {
     "Model": "experiment.name",
     "Weights": "info.weights.size_bytes",
     "Complete": "sacristy.journal.complete",
-    "Image": "sacristy.image.digest",
-    "Stage": "sacristy.stage",
-    "Deployment": "sacristy.deployment.url",
+    "Image": "sacristy.acceptance.digest",
+    "Accepted": "sacristy.acceptance.passed",
+    "In staging since": "sacristy.stages.staging.at",
+    "In production since": "sacristy.stages.production.at",
 }
 
 
@@ -76,7 +77,8 @@ def privileges(role: Role) -> list[dict[str, Any]]:
     if role is Role.TRAINING:
         return [_on(name, APPEND) for name in RUNS]
     if role is Role.SERVICE:
-        return [_on("", READ), _on("runs", ["find", "update"]), *(_on(name, KEEP) for name in SERVICE_OWN)]
+        records = [_on(name, APPEND) for name in RECORDS]
+        return [_on("", READ), _on("runs", ["find", "update"]), *records, *(_on(name, KEEP) for name in SERVICE_OWN)]
     return [_on("", READ), _on("runs", ["find", "update"]), *(_on(name, KEEP) for name in OMNIBOARD_OWN)]
 
 
@@ -86,16 +88,12 @@ def _on(collection: str, actions: list[str]) -> dict[str, Any]:
 
 
 def _set_role(database: Documents, role: Role) -> None:
-    content: dict[str, Any] = {"privileges": privileges(role), "roles": []}
-    try:
-        database.command("createRole", f"sacristy-{role}", **content)
-    except OperationFailure as error:
-        if "already exists" not in str(error):
-            raise
-        database.command("updateRole", f"sacristy-{role}", **content)
+    name, content = f"sacristy-{role}", privileges(role)
+    known = database.command("rolesInfo", {"role": name, "db": DATABASE})["roles"]
+    database.command("updateRole" if known else "createRole", name, privileges=content, roles=[])
 
 
 def _set_user(database: Documents, role: Role, password: str) -> None:
-    content = {"pwd": password, "roles": [{"role": f"sacristy-{role}", "db": DATABASE}]}
+    roles = [{"role": f"sacristy-{role}", "db": DATABASE}]
     known = database.command("usersInfo", {"user": str(role), "db": DATABASE})["users"]
-    database.command("updateUser" if known else "createUser", str(role), **content)
+    database.command("updateUser" if known else "createUser", str(role), pwd=password, roles=roles)

@@ -126,7 +126,12 @@ class Sender:
         steps, values, times = filing.outline.points()
         identity = self.state.metric_id(filing.metric)
         moments = [datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC) for ms in times]
-        document = {"_id": identity, "run_id": self.run, "name": filing.metric, "points": filing.outline.count}
+        document: dict[str, Any] = {
+            "_id": identity,
+            "run_id": self.run,
+            "name": filing.metric,
+            "points": filing.outline.count,
+        }
         document |= {"steps": steps, "values": values, "timestamps": moments}
         return _forward(identity, "points", document)
 

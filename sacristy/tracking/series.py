@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sacristy.tracking.outline import MOST_BUCKETS, Outline
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas  # type: ignore[import-untyped,unused-ignore]
     from pymongo.database import Database
 
 MOST_POINTS = 4096  # of one chunk: 98 kB

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import sacristy
 from sacristy.settings import Settings
@@ -94,7 +95,7 @@ class Shipment:
         return f"the shipper ended with code {self._process.returncode}: {lines[-1] if lines else 'no reason given'}"
 
 
-def read_state(folder: Path) -> dict[str, object]:
+def read_state(folder: Path) -> dict[str, Any]:
     """Return what the shipper last wrote: `id`, `events` sent, `trouble`; empty before its first word."""
     try:
         state = json.loads(_content(folder))

@@ -124,7 +124,7 @@ class RunState:
         self.last_time = time
 
     def _start(self, event: Words) -> None:
-        document = event["document"]
+        document = dict(event["document"])
         self.started = True
         self.last_time = event["time"]
         ours = document.pop("sacristy")
@@ -135,7 +135,7 @@ class RunState:
         for name, value in ours.items():
             self._set(f"sacristy.{name}", value)
         self._info_changed = True
-        empty = {"result": None, "captured_out": "", "artifacts": [], "resources": []}
+        empty: Words = {"result": None, "captured_out": "", "artifacts": [], "resources": []}
         times = {"start_time": when(event["time"]), "heartbeat": when(event["time"]), "stop_time": None}
         for name, value in (empty | times).items():
             self._set(name, value)

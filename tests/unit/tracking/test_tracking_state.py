@@ -1,0 +1,71 @@
+"""A run's document, as its journal tells it."""
+
+from sacristy.tracking.card import card, curves
+from sacristy.tracking.sending import nested
+from sacristy.tracking.state import RunState, bounded, object_id
+
+OURS = {"model": "digits", "commit": "a" * 40, "dirty": False}
+START = {"e": "start", "time": 1000, "document": {"status": "RUNNING", "config": {"lr": 0.1}, "sacristy": OURS}}
+
+
+def told(*events):
+    state = RunState("digits-1")
+    state.apply([START, *events])
+    return state
+
+
+def test_a_started_run_is_a_document_of_sacreds_shape():
+    document = nested(told().fields())
+    assert document["status"] == "RUNNING"
+    assert document["config"] == {"lr": 0.1}
+    assert document["info"] == {"commit": "aaaaaaaaaaaa"}
+    assert document["sacristy"]["model"] == "digits"
+    assert document["sacristy"]["journal"] == {"events": 1, "points": 0, "faulty": 0}
+
+
+def test_info_lists_the_metrics_as_sacred_does():
+    state = told(["loss", 0, 1.0, 1000], {"e": "beat", "time": 1, "info": {"a": 1}})
+    assert state.fields()["info"]["a"] == 1
+    assert state.fields()["info"]["metrics"] == [{"name": "loss", "id": str(state.metric_id("loss"))}]
+
+
+def test_only_what_changed_is_sent():
+    state = told()
+    state.sent()
+    state.apply([{"e": "note", "key": "data", "value": {"rows": 3}}])
+    assert set(state.fields()) == {"sacristy.data", *(f"sacristy.journal.{n}" for n in ("events", "points", "faulty"))}
+
+
+def test_what_is_no_event_is_counted_and_passed_over():
+    state = told(["loss"], ["loss", 0, None, 1], ["loss", 2**70, 1.0, 1], {"e": "spell"}, {}, ["loss", 0, 1.0, 1])
+    assert (state.faulty, state.points) == (5, 1)
+
+
+def test_the_last_words_give_status_result_and_end():
+    state = told()
+    state.end({"status": "COMPLETED", "time": 5000, "result": 0.5, "lost": 0, "refused": 2})
+    assert state.fields()["status"] == "COMPLETED"
+    assert state.fields()["stop_time"].timestamp() == 5
+    assert state.fields()["sacristy.journal.refused"] == 2
+
+
+def test_a_run_without_last_words_ended_with_its_last_event():
+    state = told(["loss", 0, 1.0, 7000])
+    state.dead()
+    assert (state.fields()["status"], state.fields()["stop_time"].timestamp()) == ("DEAD", 7)
+
+
+def test_the_same_things_have_the_same_ids():
+    assert object_id("a", "b") == object_id("a", "b") != object_id("ab", "")
+
+
+def test_a_section_too_large_for_a_document_says_so():
+    assert "left_out" in bounded(["x" * 1000] * 5000)
+
+
+def test_the_card_shows_curves_and_escapes_what_the_run_said():
+    state = told(["<script>", 0, 1.0, 1], ["<script>", 1, float("inf"), 1], ["<script>", 2, 3.0, 1])
+    page = card(state.about, curves(state), 7)
+    assert "digits · run 7" in page
+    assert "<polyline" in page
+    assert "<script>" not in page
