@@ -14,6 +14,7 @@ from sacristy.errors import CommitNotFound
 
 Files = dict[str, "SourceFile"]
 RUNTIME_PATHS = ("sacristy/__init__.py", "sacristy/names.py", "sacristy/errors.py", "sacristy/serving")
+PLAIN_MODES = (git.Blob.file_mode, git.Blob.executable_mode)  # symbolic links are left out
 _NO_COMMIT = (git.BadName, git.InvalidGitRepositoryError, git.NoSuchPathError, ValueError)
 
 
@@ -62,9 +63,9 @@ def files_at(project: Path, commit: str, paths: Sequence[str]) -> Files:
                 root = made.tree / path
             except KeyError:
                 continue
-            for item in [root] if root.type == "blob" else root.traverse():
-                if item.type == "blob" and item.mode in (0o100644, 0o100755):  # symbolic links are left out
-                    found[str(item.path)] = SourceFile(item.data_stream.read(), item.mode == 0o100755)
+            for item in [root] if isinstance(root, git.Blob) else root.traverse():
+                if isinstance(item, git.Blob) and item.mode in PLAIN_MODES:
+                    found[str(item.path)] = SourceFile(item.data_stream.read(), item.mode == item.executable_mode)
     return found
 
 

@@ -76,7 +76,8 @@ def settle(desk: Desk, model: str, stage: Stage, *, adopt: bool) -> str | None:
     for event in desk.database[COLLECTION].find({"model": model, "stage": stage, "state": "moving"}):
         state = "done" if found == event["to"] else "undone"
         desk.database[COLLECTION].update_one({"_id": event["_id"]}, {"$set": {"state": state, "settled": now()}})
-    recorded = (history(events(desk.database, model, stage)) or [None])[-1]
+    past = history(events(desk.database, model, stage))
+    recorded = past[-1] if past else None
     if found == recorded:
         return found
     if not adopt:

@@ -28,16 +28,16 @@ def answer_value(prediction: Any) -> Any:
 
 def accuracy(predictions: Sequence[Any], targets: Sequence[Any]) -> float:
     """Return the share of predictions equal to their target."""
-    return sum(a == b for a, b in zip(predictions, targets, strict=True)) / len(targets)
+    return sum(bool(a == b) for a, b in zip(predictions, targets, strict=True)) / len(targets)
 
 
 def macro_f1(predictions: Sequence[Any], targets: Sequence[Any]) -> float:
     """Return the mean over the targets' classes of the harmonic mean of precision and recall."""
     pairs = list(zip(predictions, targets, strict=True))
-    scores = []
+    scores: list[float] = []
     for label in sorted(set(targets), key=str):
-        right = sum(a == b == label for a, b in pairs)
-        named = sum(a == label for a, _ in pairs) + sum(b == label for _, b in pairs)
+        right = sum(bool(a == b == label) for a, b in pairs)
+        named = sum(bool(a == label) + bool(b == label) for a, b in pairs)
         scores.append(2 * right / named)
     return sum(scores) / len(scores)
 

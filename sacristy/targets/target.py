@@ -6,22 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sacristy.names import Version
+from sacristy.images.image import Image
+
+__all__ = ["Image", "Instance", "Progress", "Target"]
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image that can be started: a digest in a model's repository, and what its labels say of it."""
-
-    model: str
-    version: Version
-    run: int
-    digest: str
-
-    def __str__(self) -> str:
-        return f"{self.model}:{self.version}"
 
 
 @dataclass(frozen=True)
