@@ -570,7 +570,7 @@ class RunNotCompleted(SacristyError):
 class RunIncomplete(SacristyError):
     """A run whose events are not all in MongoDB yet."""
 
-    what = "run {run} is not complete: part of what it logged is still in its journal"
+    what = "run {run} is not complete: {reason}"
     next = "sacristy resync, on the machine where it trained"
     http_status = 409
 

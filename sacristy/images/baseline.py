@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sacristy.names import Version
-
-if TYPE_CHECKING:
-    from sacristy.tracking.runs import RunRecord
+from sacristy.tracking.runs import RunRecord
 
 SCHEMA = 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from sacristy.errors import DirtyTree, RunIncomplete, RunNotCompleted, RunWithoutWeights, SourcesChanged, VersionTaken
 from sacristy.images import layers
@@ -27,10 +27,8 @@ from sacristy.images.manifest import (
 from sacristy.names import Version, parse_model
 from sacristy.settings import Settings
 from sacristy.sources import Files, commit_time, files_at, files_now, fingerprint, image_paths
+from sacristy.tracking.runs import RunRecord
 from sacristy.weights.store import Store
-
-if TYPE_CHECKING:
-    from sacristy.tracking.runs import RunRecord
 
 Progress = Callable[[str], None]
 
@@ -75,7 +73,7 @@ def require_buildable(run: RunRecord, *, allow_dirty: bool) -> None:
     if run.status != "COMPLETED":
         raise RunNotCompleted(run=run.id, status=run.status)
     if not run.complete:
-        raise RunIncomplete(run=run.id)
+        raise RunIncomplete(run=run.id, reason=run.incomplete_because)
     if not any(file.role == "weights" for file in run.weights):
         raise RunWithoutWeights(run=run.id)
     if run.dirty and not allow_dirty:

@@ -10,16 +10,14 @@ import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from sacristy.errors import BlobDamaged
 from sacristy.names import blob_key, parse_file
 from sacristy.sources import Files
+from sacristy.tracking.runs import WeightsFile
 from sacristy.weights.store import Store
 from sacristy.weights.verified import chunks
-
-if TYPE_CHECKING:
-    from sacristy.tracking.runs import WeightsFile
 
 APP = "app"
 OWN_LAYER = 1 << 20  # bytes from which a weights file gets a layer of its own, which another version can share

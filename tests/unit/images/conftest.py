@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import git
@@ -11,6 +10,7 @@ from sacristy.images.build import build
 from sacristy.images.layout import FolderRegistry
 from sacristy.settings import Settings
 from sacristy.sources import describe, image_paths
+from sacristy.tracking.runs import RunRecord, WeightsFile
 from sacristy.weights.folder import FolderStore
 
 WHO = git.Actor("A", "a@example.org")
@@ -30,28 +30,13 @@ FILES = {
 }
 
 
-@dataclass(frozen=True)
-class File:
-    name: str
-    digest: str
-    size: int
-    role: str
-
-
-@dataclass(frozen=True)
-class Run:
-    id: int
-    model: str
-    status: str
-    complete: bool
-    commit: str
-    dirty: bool
-    sources: str
-    weights: tuple[File, ...]
-    lock: str = "1" * 64
-    config: dict = field(default_factory=lambda: {"lr": 0.1, "worst": float("nan")})
-    result: object = field(default_factory=lambda: {"accuracy": 0.9})
-    data: dict = field(default_factory=lambda: {"name": "toys", "digest": "sha256:" + "2" * 64, "rows": 10})
+FACTS = {
+    "config": {"lr": 0.1, "worst": float("nan")},
+    "result": {"accuracy": 0.9},
+    "lock": "1" * 64,
+    "data": {"name": "toys", "digest": "sha256:" + "2" * 64, "rows": 10},
+    "document": {"sacristy": {"journal": {"points": 3, "arrived": 2}}},
+}
 
 
 def commit(folder: Path, time: str = "1767323045 +0000") -> str:
@@ -101,13 +86,11 @@ def run_of(settings, store, tmp_path):
         for name, (role, held) in contents.items():
             path = tmp_path / name
             path.write_bytes(held)
-            files.append(File(name, *store.put(path), role))
-        facts = {"commit": sources.commit, "dirty": sources.dirty, "sources": sources.fingerprint}
-        return Run(
-            **{"id": number, "model": "toy", "status": "COMPLETED", "complete": True, "weights": tuple(files)}
-            | facts
-            | changes
-        )
+            files.append(WeightsFile(name, *store.put(path), role))
+        code = {"commit": sources.commit, "dirty": sources.dirty, "sources": sources.fingerprint}
+        facts = {"id": number, "model": "toy", "status": "COMPLETED", "complete": True, "weights": tuple(files)}
+        times = dict.fromkeys(("started", "stopped", "heartbeat"))
+        return RunRecord(**(FACTS | times | facts | code | changes))
 
     return run_of
 
