@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock
@@ -14,7 +15,8 @@ from sacristy.commands import run
 from sacristy.errors import EnvironmentNotLocked, PathNotWritable
 from sacristy.settings import Settings
 
-CATEGORIES = "packages train"
+CATEGORIES = "packages train cuda"
+LINKS = "wheels.html"
 READY = "ready"  # written last: a folder without it was interrupted and is made anew
 
 
@@ -49,21 +51,46 @@ def ensure_environment(settings: Settings, lock: Path) -> Path:
     return python
 
 
-def sync_command(python: Path) -> list[str]:
+def sync_command(python: Path, categories: str) -> list[str]:
     """Return the command that installs a lock's packages, by hash, into the environment in force."""
-    return [str(python), "-m", "pipenv", "sync", "--categories", CATEGORIES]
+    return [str(python), "-m", "pipenv", "sync", "--categories", categories]
 
 
 def sync_environment(folder: Path) -> dict[str, str]:
     """Return the environment variables under which `sync_command` fills folder/venv."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    links = f"{folder / LINKS} {os.environ.get('PIP_FIND_LINKS', '')}".strip()
     return kept | {
         "VIRTUAL_ENV": str(folder / "venv"),
         "PIPENV_PIPFILE": str(folder / "Pipfile"),
         "PIPENV_IGNORE_VIRTUALENVS": "0",
         "PIPENV_VERBOSITY": "-1",
         "PIPENV_NOSPIN": "1",
+        "PIP_FIND_LINKS": links,
     }
+
+
+def local_wheels(find_links: str) -> dict[str, str]:
+    """Return the wheels in the folders of PIP_FIND_LINKS by path, with their digests."""
+    folders = [Path(part) for part in find_links.split() if Path(part).is_dir()]
+    wheels = sorted(path.resolve() for folder in folders for path in folder.glob("*.whl"))
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in wheels}
+
+
+def links_page(wheels: Mapping[str, str]) -> str:
+    """Return a page of wheels with their digests.
+
+    Without a digest beside it pip passes a local wheel over for a published one, and takes 500 MB for CUDA.
+    """
+    links = (f'<a href="{Path(path).as_uri()}#sha256={digest}">{Path(path).name}</a>' for path, digest in wheels.items())
+    return "<!DOCTYPE html>\n<html><body>\n" + "\n".join(links) + "\n</body></html>\n"
+
+
+def categories(lock: str, wheels: Mapping[str, str]) -> str:
+    """Return what to install of a lock: CUDA's libraries only where torch is not a local (CPU) build."""
+    local_torch = any(Path(path).name.startswith("torch-") and digest in lock for path, digest in wheels.items())
+    wanted = CATEGORIES.split()
+    return " ".join(name for name in wanted if name != "cuda" or ('"cuda":' in lock and not local_torch))
 
 
 def _make(settings: Settings, lock: Path, folder: Path) -> None:
@@ -71,8 +98,11 @@ def _make(settings: Settings, lock: Path, folder: Path) -> None:
     folder.mkdir()
     for name in ("Pipfile", "Pipfile.lock"):
         shutil.copyfile(lock.with_name(name), folder / name)
+    wheels = local_wheels(os.environ.get("PIP_FIND_LINKS", ""))
+    (folder / LINKS).write_text(links_page(wheels))
     run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")])
-    run(sync_command(Path(sys.executable)), folder=folder, environment=sync_environment(folder))
+    command = sync_command(Path(sys.executable), categories(lock.read_text(), wheels))
+    run(command, folder=folder, environment=sync_environment(folder))
     site = next((folder / "venv" / "lib").glob("python*/site-packages"))
     (site / "sacristy-project.pth").write_text(f"{settings.project}\n")
     (folder / READY).touch()

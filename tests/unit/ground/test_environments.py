@@ -41,6 +41,21 @@ def test_an_interrupted_environment_is_not_ready(settings, tmp_path):
     assert not environments.is_ready(settings, lock)
 
 
+def test_a_local_wheel_is_offered_with_its_digest(tmp_path):
+    (tmp_path / "torch-2.13.0+cpu-py3-none-any.whl").write_bytes(b"wheel")
+    wheels = environments.local_wheels(f"https://example.org/page {tmp_path}")
+    (digest,) = wheels.values()
+    assert f"torch-2.13.0%2Bcpu-py3-none-any.whl#sha256={digest}" in environments.links_page(wheels)
+
+
+def test_cuda_is_installed_unless_a_local_torch_is_in_the_lock():
+    lock = '{"default": {"torch": {"hashes": ["sha256:aa"]}}, "cuda": {}}'
+    assert environments.categories(lock, {}) == "packages train cuda"
+    assert environments.categories(lock, {"/w/torch-2.whl": "bb"}) == "packages train cuda"
+    assert environments.categories(lock, {"/w/torch-2.whl": "aa"}) == "packages train"
+    assert environments.categories("{}", {}) == "packages train"
+
+
 def test_a_portable_lock_names_no_index_and_accepts_both_builds():
     portable = locks.portable(LOCK, {"torch": ["sha256:published"]})
     assert portable["_meta"]["sources"] == []
