@@ -18,9 +18,10 @@ from sacristy.stack.ports import HOST
 from sacristy.tracking.schema import provision
 
 Client = MongoClient[dict[str, Any]]
-UNAUTHORISED, AUTHENTICATION_FAILED, ALREADY_INITIALISED = 13, 18, 23  # mongod's error codes
+# mongod's error codes
+UNAUTHORISED, AUTHENTICATION_FAILED, ALREADY_INITIALISED, NOT_YET_INITIALISED = 13, 18, 23, 94
 TIMEOUT_MS = 3000
-PRIMARY_WITHIN_S = 30.0
+PRIMARY_WITHIN_S = 60.0  # mongod waits 30 s for whoever sits on its former port and says nothing
 
 
 def answers(port: int) -> str:
@@ -96,12 +97,24 @@ def _create_admin(settings: Settings, port: int, password: str) -> None:
 
 def _adopt_port(client: Client, port: int) -> None:
     """Write the port into the replica set's own record, where it has changed."""
-    config = client.admin.command("replSetGetConfig")["config"]
+    config = _replica_config(client)
     host = f"{HOST}:{port}"
     if config["members"][0]["host"] != host:
         config["members"][0]["host"] = host
         config["version"] += 1
         client.admin.command("replSetReconfig", config, force=True)
+
+
+def _replica_config(client: Client) -> dict[str, Any]:
+    """Return the replica set's own record; mongod answers before it has read that."""
+    deadline = time.monotonic() + PRIMARY_WITHIN_S
+    while True:
+        try:
+            return dict(client.admin.command("replSetGetConfig")["config"])
+        except OperationFailure as error:
+            if error.code != NOT_YET_INITIALISED or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _wait_for_primary(port: int) -> None:

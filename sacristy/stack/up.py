@@ -30,6 +30,7 @@ from sacristy.supervision import Supervisor
 
 Progress = Callable[[str], None]
 READY_WITHIN_S = 60.0  # a database that was killed replays its journal first
+STARTS = 2  # one may fail for a port that was just taken
 LAST_LINES = 15
 
 
@@ -71,11 +72,13 @@ def wait_ready(
 ) -> None:
     """Wait until `check` has nothing to say against a service. Raises ServiceNotReady, at once if it was given up."""
     deadline = time.monotonic() + within_s
+    seen: set[int] = set()
     while why := check():
         state = supervisor.state(name)
-        given_up = state is None or state.state in ("FATAL", "EXITED", "STOPPED")
+        seen.add(state.pid if state else 0)
+        given_up = state is None or state.state in ("FATAL", "EXITED", "STOPPED") or len(seen - {0}) > STARTS
         if given_up or time.monotonic() > deadline:
-            why = f"it ends by itself ({state.detail if state else 'it is not supervised'})" if given_up else why
+            why = "it ends by itself" if given_up else why
             raise ServiceNotReady(service=name, reason=why, log=log_file(settings, name), cause=_tail(settings, name))
         time.sleep(0.05)
 

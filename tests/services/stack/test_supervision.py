@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,9 @@ import pytest
 from sacristy.errors import InvalidProgram
 from sacristy.settings import Settings
 from sacristy.supervision import Program, Supervisor
+
+Until = Callable[[Callable[[], object]], None]
+
 
 TRAP = "import signal,sys,time; signal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0)));"
 
@@ -38,14 +40,7 @@ def sleeper(supervisor: Supervisor, name: str = "sleeper", **fields: object) -> 
     return Program(name, argv, supervisor.folder, supervisor.log.parent / f"{name}.log", **fields)  # type: ignore[arg-type]
 
 
-def until(condition: Callable[[], object], within_s: float = 15) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
-
-
-def test_a_program_runs_is_stopped_gracefully_and_forgotten(supervisor: Supervisor) -> None:
+def test_a_program_runs_is_stopped_gracefully_and_forgotten(supervisor: Supervisor, until: Until) -> None:
     program = sleeper(supervisor)
     supervisor.add(program)
     until(lambda: "up" in program.log.read_text())
@@ -56,7 +51,7 @@ def test_a_program_runs_is_stopped_gracefully_and_forgotten(supervisor: Supervis
     assert supervisor.remembered() == {}
 
 
-def test_environment_and_arguments_arrive_as_written(supervisor: Supervisor) -> None:
+def test_environment_and_arguments_arrive_as_written(supervisor: Supervisor, until: Until) -> None:
     odd = "a\"b'c %(x)s ; # d\nä"
     code = "import os,sys,time; print(ascii((sys.argv[1], os.environ['ODD'], [*os.environ]))); time.sleep(9)"
     program = Program(
@@ -78,7 +73,7 @@ def test_adding_the_same_again_keeps_its_process_and_another_replaces_it(supervi
     assert supervisor.state("sleeper").pid != first
 
 
-def test_a_killed_program_comes_back(supervisor: Supervisor) -> None:
+def test_a_killed_program_comes_back(supervisor: Supervisor, until: Until) -> None:
     supervisor.add(sleeper(supervisor))
     until(lambda: supervisor.state("sleeper").state == "RUNNING")
     first = supervisor.state("sleeper").pid
@@ -86,7 +81,7 @@ def test_a_killed_program_comes_back(supervisor: Supervisor) -> None:
     until(lambda: supervisor.state("sleeper").pid not in (0, first))
 
 
-def test_a_program_that_may_not_restart_is_given_up_at_once(supervisor: Supervisor) -> None:
+def test_a_program_that_may_not_restart_is_given_up_at_once(supervisor: Supervisor, until: Until) -> None:
     argv = (sys.executable, "-c", "print('last words'); raise SystemExit(3)")
     supervisor.add(Program("short", argv, supervisor.folder, supervisor.log.parent / "short.log", restart=False))
     until(lambda: supervisor.state("short").state == "FATAL")
@@ -95,7 +90,7 @@ def test_a_program_that_may_not_restart_is_given_up_at_once(supervisor: Supervis
     assert supervisor.state("short") is None
 
 
-def test_programs_come_back_with_a_new_daemon(supervisor: Supervisor) -> None:
+def test_programs_come_back_with_a_new_daemon(supervisor: Supervisor, until: Until) -> None:
     supervisor.add(sleeper(supervisor))
     first = supervisor.state("sleeper").pid
     supervisor.shutdown()
@@ -104,7 +99,7 @@ def test_programs_come_back_with_a_new_daemon(supervisor: Supervisor) -> None:
     until(lambda: supervisor.state("sleeper").running)
 
 
-def test_no_orphan_outlives_a_killed_supervisor(supervisor: Supervisor) -> None:
+def test_no_orphan_outlives_a_killed_supervisor(supervisor: Supervisor, until: Until) -> None:
     supervisor.add(sleeper(supervisor))
     child = psutil.Process(supervisor.state("sleeper").pid)
     until(lambda: "up" in (supervisor.log.parent / "sleeper.log").read_text())
@@ -114,7 +109,7 @@ def test_no_orphan_outlives_a_killed_supervisor(supervisor: Supervisor) -> None:
     until(lambda: supervisor.state("sleeper").running)
 
 
-def test_a_missing_executable_is_named_in_the_log(supervisor: Supervisor) -> None:
+def test_a_missing_executable_is_named_in_the_log(supervisor: Supervisor, until: Until) -> None:
     log = supervisor.log.parent / "gone.log"
     supervisor.add(Program("gone", ("/no/such/program",), supervisor.folder, log, restart=False))
     until(lambda: supervisor.state("gone").state == "FATAL")
@@ -134,7 +129,7 @@ def test_the_daemon_holds_no_descriptor_of_the_command_that_started_it(settings:
         supervisor.shutdown()
 
 
-def test_everything_it_writes_is_private(supervisor: Supervisor) -> None:
+def test_everything_it_writes_is_private(supervisor: Supervisor, until: Until) -> None:
     supervisor.add(sleeper(supervisor))
     until(lambda: (supervisor.log.parent / "sleeper.log").exists())
     paths = [
