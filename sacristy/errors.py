@@ -629,6 +629,22 @@ class TagMoved(SacristyError):
     http_status = 409
 
 
+class RegistryAway(SacristyError):
+    """A registry does not answer, or not now."""
+
+    what = "the registry at {location} does not answer: {reason}"
+    next = "check SACRISTY_REGISTRY and that the registry runs"
+    http_status = 503
+
+
+class RegistryRefused(SacristyError):
+    """A registry answered with a refusal."""
+
+    what = "the registry at {location} refuses with {status}: {reason}"
+    next = "check the user, the password and what that user may do there"
+    http_status = 502
+
+
 class RegistryBusy(SacristyError):
     """Another process holds a registry's lock for too long."""
 
@@ -709,3 +725,13 @@ class DataChanged(SacristyError):
 
     what = "{path} is not the file that {name} was made for: its SHA-256 is {found}, not {expected}"
     next = "copy it anew; if the new data is meant, change SHA256 in the model's data.py and state its score anew"
+
+
+# --- invalid requests -----------------------------------------------------------------------------------------
+
+
+class InvalidRequestCase(SacristyError):
+    """A file of tests/requests/invalid does not follow its schema."""
+
+    what = "{path}: {reason}"
+    next = "mend it; tests/requests/README.md describes the files"

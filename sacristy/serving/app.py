@@ -8,9 +8,9 @@ from pathlib import Path
 from flask import Flask
 
 from sacristy.serving import answers, metrics, oip, openapi, predict
-from sacristy.serving.gunicorn import replace_worker
 from sacristy.serving.loading import app_folder, load_served
 from sacristy.serving.service import assemble
+from sacristy.serving.worker import replace_worker
 
 
 def create_app(folder: Path | None = None, on_hang: Callable[[], None] = replace_worker) -> Flask:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import struct
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 from sacristy.serving.body import PAUSE_S
 from sacristy.serving.loading import app_folder, read_limits, read_model_toml
 from sacristy.serving.pipeline import WAITING
+from sacristy.serving.worker import replacing
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - memory is meant: a heartbeat on a slow disk can look like a hang
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -25,7 +25,6 @@ SPARE_THREADS = 8  # they answer health, metrics and "overloaded" while all othe
 GRACE_S = 5
 
 _limits = read_limits(read_model_toml(app_folder()))
-_replacing = threading.Event()
 
 
 def available_cores(quota: Path = CPU_QUOTA) -> int:
@@ -73,12 +72,6 @@ logconfig_dict = {
 os.environ.setdefault("OMP_NUM_THREADS", str(torch_threads(available_cores(), workers, _limits.threads)))
 
 
-def replace_worker() -> None:
-    """End this worker once its other requests are answered; Gunicorn starts another."""
-    _replacing.set()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def on_starting(server: Any) -> None:
     """Make the folder in which workers add up their metrics."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sacristy-metrics-", dir=worker_tmp_dir)
@@ -117,7 +110,7 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Leave without waiting for the thread that hangs: Python would join it."""
-    if _replacing.is_set():
+    if replacing.is_set():
         os._exit(1)
 
 

@@ -7,7 +7,10 @@ Flask. Gunicorn answers some of them with a 5xx, though the fault is the client'
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
+import threading
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +23,13 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
 }
+replacing = threading.Event()
+
+
+def replace_worker() -> None:
+    """End this worker once its other requests are answered; Gunicorn starts another."""
+    replacing.set()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]

@@ -1,0 +1,75 @@
+"""An app folder with a tiny pure-Python model, and Flask's test client for it."""
+
+import json
+
+import pytest
+
+from sacristy.serving.app import create_app
+
+SERVE = """
+from typing import Annotated
+from pydantic import Field
+from sacristy.serving import Classification, InstanceRefused, Model
+
+class Tiny(Model):
+    instance = Annotated[list[Annotated[float, Field(ge=0, le=16)]], Field(min_length=2, max_length=2)]
+    prediction = Classification
+
+    def load(self, folder):
+        self.folder = folder
+
+    def decode(self, instance):
+        if instance[0] == 5:
+            raise InstanceRefused(expected="a first number that is not 5")
+        return instance
+
+    def predict(self, inputs):
+        if inputs[0][0] == 2:
+            raise RuntimeError("secret of the model")
+        return inputs[1:] if inputs[0][0] == 6 else inputs
+
+    def encode(self, output):
+        high = float("nan") if output[0] == 7 else output[1] / 16
+        return Classification(label="high" if high > 0.5 else "low", probabilities={"low": 1 - high, "high": high})
+"""
+TEXT = """
+from sacristy.serving import Model, Schema
+
+class Length(Schema):
+    letters: int
+
+class Text(Model):
+    instance = str
+    prediction = Length
+
+    def load(self, folder): pass
+    def decode(self, instance): return instance
+    def predict(self, inputs): return [len(text) for text in inputs]
+    def encode(self, output): return Length(letters=output)
+"""
+GOLDEN = [{"instance": [0, 16], "prediction": {"label": "high", "probabilities": {"low": 0.0, "high": 1.0}}}]
+LIMITS = "[serving]\nmax_instances = 4\nmax_body_kib = 4\n"
+
+
+@pytest.fixture
+def app_folder(tmp_path):
+    for name in ("model", "weights"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "model" / "serve.py").write_text(SERVE)
+    (tmp_path / "model" / "model.toml").write_text(LIMITS)
+    (tmp_path / "weights" / "golden.json").write_text(json.dumps(GOLDEN))
+    (tmp_path / "baseline.json").write_text(json.dumps({"schema": 1, "model": "tiny", "version": "7.1", "run": 7}))
+    return tmp_path
+
+
+@pytest.fixture
+def client(app_folder):
+    return create_app(app_folder).test_client()
+
+
+@pytest.fixture
+def text_client(app_folder):
+    (app_folder / "model" / "serve.py").write_text(TEXT)
+    golden = [{"instance": "abc", "prediction": {"letters": 3}}]
+    (app_folder / "weights" / "golden.json").write_text(json.dumps(golden))
+    return create_app(app_folder).test_client()
