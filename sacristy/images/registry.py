@@ -1,9 +1,10 @@
-"""Where images are kept: one interface for OCI layouts on disk and, later, for a registry over HTTP."""
+"""Where images are kept: one interface for OCI layouts on disk and for registries over HTTP."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -27,6 +28,15 @@ class Expectation(Enum):
 ANY: Literal[Expectation.ANY] = Expectation.ANY
 Expected = str | Literal[Expectation.ANY] | None
 Source = Path | bytes | BinaryIO
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a registry. `ca`: a file of certificates to trust instead of the system's."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca: Path | None = None
 
 
 class Registry(ABC):
@@ -117,14 +127,18 @@ class Registry(ABC):
         return {Stage(tag): digest for tag, digest in self.tags(repository).items() if tag in list(Stage)}
 
 
-def open_registry(location: str) -> Registry:
-    """Return the registry at a folder, or raise InvalidLocation."""
-    from sacristy.images.layout import FolderRegistry
-
+def open_registry(location: str, access: Access | None = None) -> Registry:
+    """Return the registry at a folder, or over HTTP at https://host:port. Raises InvalidLocation."""
     scheme, colon, _ = location.partition("://")
+    if scheme in ("http", "https") and colon:
+        from sacristy.images.http import HttpRegistry
+
+        return HttpRegistry(location, access)
     if colon or not location:
         reason = f"{scheme}:// is not supported" if colon else "it is empty"
         raise InvalidLocation(location=location, reason=reason)
+    from sacristy.images.layout import FolderRegistry
+
     return FolderRegistry(Path(location))
 
 
