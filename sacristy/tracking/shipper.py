@@ -25,7 +25,7 @@ from sacristy.errors import SacristyError
 from sacristy.settings import Role
 from sacristy.tracking.capture import shown
 from sacristy.tracking.card import write_card
-from sacristy.tracking.database import Documents, address, connect, reason
+from sacristy.tracking.database import Documents, connect, reason
 from sacristy.tracking.journal import OUTPUT, RUN, is_training
 from sacristy.tracking.reading import JournalReader, last_words
 from sacristy.tracking.sending import Sender
@@ -155,12 +155,12 @@ class Shipper:
         if isinstance(error, SacristyError):
             self._trouble = str(error)
         else:
-            url = settings.load().database_url(Role.TRAINING)
-            self._trouble = f"MongoDB at {address(url)} does not answer: {reason(error)}"
-            self._sender_gone()
+            self._trouble = f"MongoDB does not answer: {reason(error)}"
+            self.disconnect()
         self._say()
 
-    def _sender_gone(self) -> None:
+    def disconnect(self) -> None:
+        """Close the connection; the next attempt makes a new one."""
         if self._sender is not None:
             self._sender.database.client.close()
             self._sender = None
@@ -188,7 +188,10 @@ def ship_folder(folder: Path, connect_to: Callable[[], Documents], pipe: IO[byte
         except OSError:
             return None
         shipper = Shipper(folder, connect_to, pipe)
-        shipper.ship()
+        try:
+            shipper.ship()
+        finally:
+            shipper.disconnect()
         shutil.rmtree(folder)
     return shipper
 

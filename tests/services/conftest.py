@@ -24,6 +24,10 @@ from sacristy.tracking import database, schema
 ALREADY_INITIALIZED = 23
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes more than about ten seconds")
+
+
 def find_mongod() -> str | None:
     """Return the path of a mongod: from PATH, else the one that the embedded stack's wheel holds."""
     wheel = Path(sysconfig.get_path("purelib")) / "fiftyone" / "db" / "bin" / "mongod"

@@ -54,11 +54,11 @@ def test_a_huge_integer_has_a_brief_too():
     assert "int object" in brief(10**5000)
 
 
+text = st.text(st.characters(), max_size=20)  # lone surrogates too
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | text | st.binary(max_size=9)
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20) | st.binary(max_size=9),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(), max_size=9) | st.integers(), inner, max_size=4),
-    max_leaves=20,
-)  # fmt: skip
+    leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text | st.integers(), inner, max_size=4)
+)
 
 
 @given(anything)
