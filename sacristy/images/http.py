@@ -199,7 +199,7 @@ class HttpRegistry(Registry):
             if answer.status_code == 404:
                 return names
             try:
-                names += answer.json()[key] or []
+                names += map(str, answer.json()[key] or [])
             except (ValueError, KeyError, TypeError):
                 raise RegistryRefused(location=self.location, status=200, reason="its list is no list") from None
             link = re.match(r'<([^>]+)>; *rel="?next', answer.headers.get("Link", ""))
