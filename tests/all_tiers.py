@@ -1,7 +1,7 @@
 """`make test-all`: the tiers of tests that need more than the demo does, one after another.
 
-A tier is a pytest marker with what it needs. What is missing is installed where that is allowed (root on Debian). A tier
-that cannot run is named with the reason and counts as not tested; a tier that can run and runs no test is a failure.
+A tier is a pytest marker with what it needs. What is missing is installed where that is allowed (root on Debian). A
+tier that cannot run is named with the reason and counts as not tested; one that can run and runs no test is a failure.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def provide(tier: Tier) -> str:
         return ""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return f"{', '.join(missing)} is missing; install {' '.join(tier.packages)}"
-    for argv in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *tier.packages]):
+    for argv in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *tier.packages],
+    ):
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:

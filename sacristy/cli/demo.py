@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -13,10 +13,9 @@ import httpx
 import typer
 from rich.markup import escape
 
-from sacristy.cli.arguments import ModelName
+from sacristy.cli.images import make, send
 from sacristy.cli.printing import JsonFlag, emit, err, out, short, steps
 from sacristy.cli.release import accept, show_verdict, to_stage
-from sacristy.cli.images import make, send
 from sacristy.cli.serving import ask
 from sacristy.cli.stack import start
 from sacristy.cli.training import run_training
@@ -63,8 +62,13 @@ def demo(
     with clock.step("predict"):
         answer: Any = ask(url, model, Stage.PRODUCTION, _body(instance))
     data = {
-        "steps": clock.seconds, "answer": answer, "expected": expected, "asked_while_switching": asked,
-        "run": omniboard_link(bench.settings, run), "page": f"{url}/models/{model}", "dirty": run.dirty,
+        "steps": clock.seconds,
+        "answer": answer,
+        "expected": expected,
+        "asked_while_switching": asked,
+        "run": omniboard_link(bench.settings, run),
+        "page": f"{url}/models/{model}",
+        "dirty": run.dirty,
     }
     emit(data, json, lambda: _show(data, model, image.digest))
 
@@ -124,11 +128,15 @@ def _show(data: dict[str, Any], model: str, digest: str) -> None:
     answer = data["answer"]
     asked = data["asked_while_switching"]
     if asked["asked"]:
-        out.print(f"while the version was replaced, {asked['asked']} requests were answered and {asked['failed']} failed")
+        out.print(
+            f"while the version was replaced, {asked['asked']} requests were answered and {asked['failed']} failed"
+        )
     if data["dirty"]:
         out.print("[yellow]this version was made from uncommitted work, and its baseline says so[/]")
     out.print()
-    out.print(f"[bold]{model}:{answer['version']}[/] {short(digest)} answers: {json.dumps(answer['predictions'][0])[:160]}")
+    out.print(
+        f"[bold]{model}:{answer['version']}[/] {short(digest)} answers: {json.dumps(answer['predictions'][0])[:160]}"
+    )
     out.print()
     out.print("Where to look")
     out.print(f"  the run        {data['run'] or 'Omniboard is not running: sacristy status says why'}", markup=False)
@@ -139,7 +147,9 @@ def _show(data: dict[str, Any], model: str, digest: str) -> None:
     for line in (
         "sacristy status",
         f"sacristy runs --model {model}",
-        f"sacristy rollback {model} production --why 'to see it work'" if asked["asked"] else "make demo   # a second version",
+        f"sacristy rollback {model} production --why 'to see it work'"
+        if asked["asked"]
+        else "make demo   # a second version",
     ):
         out.print(f"  .venv/bin/{line}" if line.startswith("sacristy") else f"  {line}", markup=False)
 

@@ -19,7 +19,9 @@ from sacristy.errors import SacristyError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
-out = Console(highlight=False, soft_wrap=True)
+WIDE = 240  # where output is no terminal, lines are not folded: grep finds whole words
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

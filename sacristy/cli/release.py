@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -15,6 +15,7 @@ from sacristy.errors import NotAccepted
 from sacristy.images.registry import Registry
 from sacristy.names import Reference, Stage, parse_model, parse_run
 from sacristy.operator.deployment import deploy
+from sacristy.project import Metric
 from sacristy.release import evidence, promotion
 from sacristy.release.acceptance import Trial, judge
 from sacristy.release.examples import read_examples
@@ -165,7 +166,9 @@ def _action(move: dict[str, Any]) -> str:
 
 
 def _figures(proof: dict[str, Any] | None) -> str:
-    return " ".join(f"{name}={value:.4g}" for name, value in proof["figures"].items()) if proof else "none"
+    """The scores only; the verdict holds the rest."""
+    plain = proof["figures"].items() if proof else ()
+    return " ".join(f"{name}={value:.4g}" for name, value in plain if name in get_args(Metric)) or "none"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -78,7 +77,11 @@ def runs(
         (run.id, run.model, run.status, run.started, _result(run), _commit(run), run.complete, _curve(bench, run))
         for run in found
     ]
-    emit([run.document for run in found], json, lambda: table("Runs", columns, rows, "No run yet. Next: sacristy train MODEL"))
+    emit(
+        [run.document for run in found],
+        json,
+        lambda: table("Runs", columns, rows, "No run yet. Next: sacristy train MODEL"),
+    )
 
 
 def show(
@@ -90,14 +93,22 @@ def show(
     bench = Workbench()
     record = find_run(bench.database, run)
     series = read_metrics(bench.database, run) if metrics else {}
-    points = {name: [list(point) for point in zip(line.steps, line.values, strict=True)] for name, line in series.items()}
+    points = {
+        name: [list(point) for point in zip(line.steps, line.values, strict=True)] for name, line in series.items()
+    }
     data = record.document | ({"metrics": points} if metrics else {})
 
     def print_run() -> None:
         rows = [
-            ("model", record.model), ("status", record.status), ("started", record.started),
-            ("stopped", record.stopped), ("complete", record.complete), ("commit", _commit(record)),
-            ("data", (record.data or {}).get("digest")), ("lock", record.lock[:12]), ("config", record.config),
+            ("model", record.model),
+            ("status", record.status),
+            ("started", record.started),
+            ("stopped", record.stopped),
+            ("complete", record.complete),
+            ("commit", _commit(record)),
+            ("data", (record.data or {}).get("digest")),
+            ("lock", record.lock[:12]),
+            ("config", record.config),
             ("result", record.result),
         ]
         table(f"Run {record.id}", ["", ""], rows, "")
@@ -114,7 +125,9 @@ def show(
 def _result(run: RunRecord) -> str:
     if not isinstance(run.result, dict):
         return "" if run.result is None else str(run.result)
-    return " ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in run.result.items())
+    return " ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in run.result.items()
+    )
 
 
 def _commit(run: RunRecord) -> str:

@@ -43,10 +43,11 @@ class ProcessTarget:
         port = free_port()
         name = f"{image.model}-{purpose}-{secrets.token_hex(4)}"
         config = self.registry.config(image.model, image.digest)
+        instance = Instance(name, image, f"http://127.0.0.1:{port}", self.name)
         self.supervisor.add(program(name, image, config, root, python, port, self._log(name)))
         state = self.supervisor.state(name)
         self._pids[name] = state.pid if state else 0
-        return Instance(name, image, f"http://127.0.0.1:{port}", self.name)
+        return instance
 
     def is_running(self, name: str) -> bool:
         """Say whether its first process is still alive: the supervisor restarts a crashed one, which is not that."""

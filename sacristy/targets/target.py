@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sacristy.images.image import Image
@@ -15,12 +16,13 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Instance:
-    """A started image. `name` is unique on its target; `url` answers HTTP."""
+    """A started image. `name` is unique on its target; `url` answers HTTP; `started` on the monotonic clock, s."""
 
     name: str
     image: Image
     url: str
     target: str
+    started: float = field(default_factory=time.monotonic)
 
 
 class Target(Protocol):

@@ -3,7 +3,7 @@
 import pytest
 from story import Load
 
-FRAGILE = '''
+FRAGILE = """
 
 # --- a fault that shows only where it is deployed, and passes every test before that
 from time import sleep
@@ -32,7 +32,7 @@ def predict(self, inputs):
 
 
 Digits.load, Digits.predict = load, predict
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,11 @@ def test_and_one_command_goes_back(story):
     assert load.failures == []
     assert load.versions[-1] == good
     moves = clone.json("audit", "digits")
-    assert [move["action"] for move in moves if move["stage"] == "production"] == ["promoted", "promoted", "rolled_back"]
+    assert [move["action"] for move in moves if move["stage"] == "production"] == [
+        "promoted",
+        "promoted",
+        "rolled_back",
+    ]
     assert moves[-1]["why"] == "the bishop asked"
 
 
