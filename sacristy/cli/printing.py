@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sacristy.errors import SacristyError
+from sacristy.names import Version
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -28,7 +30,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 def emit(data: Any, as_json: bool, show: Callable[[], None]) -> None:
     """Print data as JSON, or let `show` print it for people."""
     if as_json:
-        options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+        options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
         sys.stdout.write(orjson.dumps(data, option=options, default=_plain).decode() + "\n")
     else:
         show()
@@ -105,4 +107,7 @@ def fail(error: SacristyError) -> None:
 
 
 def _plain(value: Any) -> Any:
+    """Records as objects; names (a version, a path, an id) as people write them."""
+    if is_dataclass(value) and not isinstance(value, Version):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     return str(value)

@@ -107,7 +107,7 @@ def release(
     with timed() as clock:
         image = to_staging(bench, model, run, why or "sacristy release", allow_dirty=allow_dirty, quiet=json)
     text = f"{image} is in staging; next: sacristy promote {image} production --why '...'"
-    emit({"model": image.model, "version": image.version, "digest": image.digest}, json, lambda: done(text, clock()))
+    emit(image, json, lambda: done(text, clock()))
 
 
 def to_staging(
