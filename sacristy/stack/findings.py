@@ -15,12 +15,12 @@ from pymongo.errors import PyMongoError
 
 from sacristy.settings import Role, Settings
 from sacristy.stack.init import FOLDERS, secret_makers, secret_mode
-from sacristy.stack.mongodb import reason
 from sacristy.stack.ports import is_free
 from sacristy.stack.services import MONGODB, OMNIBOARD, log_file
 from sacristy.stack.status import is_ours, service_states
 from sacristy.supervision import Supervisor
 from sacristy.targets.routes import read_routes
+from sacristy.tracking.database import reason
 from sacristy.tracking.journal import is_training
 
 ERROR, WARNING = "error", "warning"

@@ -13,8 +13,8 @@ from pymongo.errors import PyMongoError
 
 from sacristy.errors import SacristyError
 from sacristy.settings import Role, Settings
-from sacristy.stack.mongodb import reason
 from sacristy.stack.services import GATEWAY, MONGODB, OMNIBOARD
+from sacristy.tracking.database import reason
 
 TIMEOUT_S = 3.0
 

@@ -5,7 +5,6 @@ So a crash between two steps is mended by the next `sacristy up`, and a second o
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 
@@ -15,6 +14,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from sacristy.errors import OtherSecrets
 from sacristy.settings import REPLICA_SET, Role, Settings
 from sacristy.stack.ports import HOST
+from sacristy.tracking.database import reason
 from sacristy.tracking.schema import provision
 
 Client = MongoClient[dict[str, Any]]
@@ -45,11 +45,6 @@ def prepare(settings: Settings, port: int) -> None:
         _adopt_port(client, port)
         _wait_for_primary(port)
         provision(client, {role: settings.secret(f"mongodb-{role}") for role in Role})
-
-
-def reason(error: Exception) -> str:
-    """Return what pymongo says without the document and the topology that it appends."""
-    return re.split(r",? \(?(?:full error|configured timeouts|Timeout:)", str(error))[0] or type(error).__name__
 
 
 def _client(port: int, password: str = "") -> Client:

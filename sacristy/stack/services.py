@@ -15,6 +15,7 @@ from sacristy.supervision import Program
 
 MONGODB, OMNIBOARD, GATEWAY = "mongodb", "omniboard", "gateway"
 SERVICES = (MONGODB, OMNIBOARD, GATEWAY)
+KEEPER = "keeper"  # a program without an address
 OMNIBOARD_TIMEOUT_MS = 5000
 
 
@@ -44,6 +45,13 @@ def gateway_program(settings: Settings, port: int) -> Program:
     environment = sacristy_environment(settings)
     log = log_file(settings, GATEWAY)
     return Program(GATEWAY, tuple(argv), settings.project, log, environment, stop_wait_s=40, order=300)
+
+
+def keeper_program(settings: Settings) -> Program:
+    """What keeps the database true every minute (keeper.py)."""
+    argv = (sys.executable, "-m", "sacristy.stack.keeper")
+    environment = sacristy_environment(settings)
+    return Program(KEEPER, argv, settings.project, log_file(settings, KEEPER), environment, order=200)
 
 
 def sacristy_environment(settings: Settings) -> dict[str, str]:

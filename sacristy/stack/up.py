@@ -21,12 +21,14 @@ from sacristy.stack.services import (
     MONGODB,
     OMNIBOARD,
     gateway_program,
+    keeper_program,
     log_file,
     mongodb_program,
     omniboard_program,
 )
 from sacristy.stack.status import ServiceState, is_ours, service_states
 from sacristy.supervision import Supervisor
+from sacristy.tracking.database import reason
 
 Progress = Callable[[str], None]
 READY_WITHIN_S = 60.0  # a database that was killed replays its journal first
@@ -55,6 +57,7 @@ def up(settings: Settings, progress: Progress = lambda _: None) -> dict[str, Ser
         if mongod:
             progress("mongodb: wait, then make users and indexes")
             _prepare_mongodb(settings, supervisor)
+            supervisor.add(keeper_program(settings))
         if is_ours(settings, OMNIBOARD) and not missing:
             _start_omniboard(settings, supervisor, progress)
         if is_ours(settings, GATEWAY):
@@ -111,8 +114,8 @@ def _prepare_mongodb(settings: Settings, supervisor: Supervisor) -> None:
         mongodb.prepare(settings, port)
     except PyMongoError as error:
         cause = _tail(settings, MONGODB)
-        why = mongodb.reason(error)
-        raise ServiceNotReady(service=MONGODB, reason=why, log=log_file(settings, MONGODB), cause=cause) from None
+        why, log = reason(error), log_file(settings, MONGODB)
+        raise ServiceNotReady(service=MONGODB, reason=why, log=log, cause=cause) from None
     wait_ready(supervisor, settings, MONGODB, lambda: CHECKS[MONGODB](settings))
 
 
