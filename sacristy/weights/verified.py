@@ -52,6 +52,8 @@ class VerifiedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer as far as there are bytes, and return how many that were."""
         view = memoryview(buffer).cast("B")
+        if not view:
+            return 0  # nothing was asked for: not the end
         count = self._source.readinto(view)  # type: ignore[attr-defined]  # every binary stream has it
         self._hash.update(view[:count])
         self._count += count

@@ -42,6 +42,12 @@ def test_a_large_blob_goes_in_parts(registry, monkeypatch):
         assert b"".join(iter(lambda: source.read(1 << 20), b"")) == content
 
 
+def test_a_stored_image_goes_in_parts_smaller_than_a_layer(registry, built, image, monkeypatch):
+    monkeypatch.setattr(upload, "PART_SIZE", 100_000)
+    copy_image(built, registry, "toy", image.digest)
+    assert copy_image(built, registry, "toy", image.digest).blobs_sent == 0
+
+
 def test_a_blob_is_taken_over_from_another_repository(registry):
     registry.put_blob("toy", digest_of(b"abc"), b"abc")
     assert registry.mount("other", digest_of(b"abc"), "toy")

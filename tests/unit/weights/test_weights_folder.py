@@ -95,6 +95,14 @@ def test_a_stream_that_goes_back_is_still_verified(store, write):
         assert b"".join(bytes(chunk) for chunk in chunks(source, 2)) == b"ights"
 
 
+def test_reading_nothing_is_not_the_end(store, write):
+    digest, _ = store.put(write("a.txt", b"weights"))
+    with store.open(digest) as source:
+        assert source.read(0) == b""
+        assert source.readinto(bytearray()) == 0
+        assert source.read() == b"weights"
+
+
 def test_putting_again_heals_a_damaged_blob(store, write, tmp_path):
     path = write("a.txt", b"weights")
     digest, _ = store.put(path)
