@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sacristy import locks
-from sacristy.cli.printing import JsonFlag, done, emit, steps, timed
+from sacristy.cli.printing import JsonFlag, done, emit, say, steps, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
 from sacristy.environments import CATEGORIES, ensure_environment
@@ -37,12 +37,13 @@ def make(models: Models = None, json: JsonFlag = False) -> None:
 
 @env.command()
 def test(models: Models = None) -> None:
-    """Run each model's own tests in its own environment, with the stack's pytest."""
+    """Run each model's own tests (unittest) in its own environment."""
     bench = Workbench()
     for model in chosen(bench, models):
         python = ensure_environment(bench.settings, model.lock)
-        argv = [str(python), "-m", "pytest", "-q", "--rootdir", str(model.folder), str(model.folder / "tests")]
+        argv = [str(python), "-m", "unittest", "discover", "--start-directory", "tests", "--top-level-directory", "tests"]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(model.folder), str(bench.settings.project)])}
+        say(f"tests of {model.name}")
         code = follow(argv, folder=model.folder, environment=environment)
         if code:
             raise ModelTestsFailed(model=model.name, code=code)

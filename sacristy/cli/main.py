@@ -30,16 +30,22 @@ for group in (demo, stack, training, environments, images, release, serving):
     group.add_to(app)
 
 
+def print_version(wanted: bool) -> None:
+    """Print the version and end, if that is wanted."""
+    if wanted:
+        out.print(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where a failure came from.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is run and asked.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
 ) -> None:
     """From a Sacred run to a served answer, on your own machines."""
-    if version:
-        out.print(__version__)
-        raise typer.Exit
     if traceback:
         os.environ["SACRISTY_TRACEBACK"] = "1"
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(name)s: %(message)s")
