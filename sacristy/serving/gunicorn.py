@@ -10,7 +10,6 @@ import shutil
 import socket
 import struct
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ workers = _limits.workers
 worker_class = "sacristy.serving.worker.Worker"  # threads and keep-alive: measured, twice the sync worker's speed
 threads = _limits.threads + WAITING + SPARE_THREADS  # predictions themselves are limited in pipeline.py
 keepalive = 75  # longer than proxies keep idle connections (nginx: 60), so that ours is never the side that closes
-timeout = _limits.timeout_s + GRACE_S  # for a worker whose main loop stands still; pipeline.py sees other hangs first
+timeout = _limits.timeout_s + GRACE_S  # for a main loop that stands still, loading aside; pipeline.py sees others
 graceful_timeout = _limits.timeout_s + GRACE_S
 limit_request_line = 2048
 limit_request_fields = 64
@@ -83,22 +82,6 @@ def when_ready(server: Any) -> None:
     for listener in server.LISTENERS:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             listener.sock.setsockopt(socket.SOL_SOCKET, option, pause)
-
-
-def post_fork(server: Any, worker: Any) -> None:
-    """Keep the heartbeat going while the model loads: loading may take longer than the timeout."""
-    worker.loaded = threading.Event()
-
-    def beat() -> None:
-        while not worker.loaded.wait(1.0):
-            worker.notify()
-
-    threading.Thread(target=beat, name="loading heartbeat", daemon=True).start()
-
-
-def post_worker_init(worker: Any) -> None:
-    """Leave the heartbeat to the worker's main loop."""
-    worker.loaded.set()
 
 
 def child_exit(server: Any, worker: Any) -> None:
