@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIPENV_VERSION := 2026.10.3
 UNIT := tests/unit
 SERVICES := tests/services
+NOT_HERE := not slow and not browser and not registry
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo down clean test test-unit test-services test-story test-models test-all check lock
@@ -46,10 +47,10 @@ test-models: setup  ## Each model's own tests, in its own environment
 	$(BIN)/sacristy env test
 
 test-services: setup  ## Against the real MongoDB, Gunicorn, supervisor
-	$(BIN)/pytest -q -m "not slow and not browser" $(SERVICES)
+	$(BIN)/pytest -q -m "$(NOT_HERE)" $(SERVICES)
 
 test-story: setup  ## The stories: the demo itself, and the broken deploy
-	$(BIN)/pytest -q -m "not slow and not browser" tests/e2e
+	$(BIN)/pytest -q -m "$(NOT_HERE)" tests/e2e
 
 test-all: test  ## Also the tiers that need system packages, which it installs where it may
 	$(BIN)/python tests/all_tiers.py

@@ -82,7 +82,9 @@ def links_page(wheels: Mapping[str, str]) -> str:
 
     Without a digest beside it pip passes a local wheel over for a published one, and takes 500 MB for CUDA.
     """
-    links = (f'<a href="{Path(path).as_uri()}#sha256={digest}">{Path(path).name}</a>' for path, digest in wheels.items())
+    links = (
+        f'<a href="{Path(path).as_uri()}#sha256={digest}">{Path(path).name}</a>' for path, digest in wheels.items()
+    )
     return "<!DOCTYPE html>\n<html><body>\n" + "\n".join(links) + "\n</body></html>\n"
 
 

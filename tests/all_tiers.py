@@ -30,6 +30,7 @@ class Tier:
 TIERS = (
     Tier("slow"),
     Tier("browser", ("chromium",), ("chromium",)),
+    Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
 )
 
 

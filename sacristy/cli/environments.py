@@ -41,7 +41,16 @@ def test(models: Models = None) -> None:
     bench = Workbench()
     for model in chosen(bench, models):
         python = ensure_environment(bench.settings, model.lock)
-        argv = [str(python), "-m", "unittest", "discover", "--start-directory", "tests", "--top-level-directory", "tests"]
+        argv = [
+            str(python),
+            "-m",
+            "unittest",
+            "discover",
+            "--start-directory",
+            "tests",
+            "--top-level-directory",
+            "tests",
+        ]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(model.folder), str(bench.settings.project)])}
         say(f"tests of {model.name}")
         code = follow(argv, folder=model.folder, environment=environment)

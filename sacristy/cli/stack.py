@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -11,6 +12,7 @@ from sacristy.cli.workbench import Workbench
 from sacristy.errors import SacristyError
 from sacristy.operator.deployment import deploy, remove_strays
 from sacristy.operator.survey import model_states
+from sacristy.release.drift import stage_faults
 from sacristy.stack import doctor as checks
 from sacristy.stack import down as stopping
 from sacristy.stack import init as beginning
@@ -73,11 +75,20 @@ def status(json: JsonFlag = False) -> None:
 def doctor(json: JsonFlag = False) -> None:
     """Look for faults, and name for each what mends it. Ends with 1 if something is broken."""
     bench = Workbench()
-    findings = checks.doctor(bench.settings)
+    findings = checks.doctor(bench.settings, [lambda _: check_stages(bench)])
     rows = [(finding.level, finding.what, finding.mend) for finding in findings]
     emit(findings, json, lambda: table("Findings", ["level", "what", "mend"], rows, "Nothing is wrong."))
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)
+
+
+def check_stages(bench: Workbench) -> Iterator[checks.Finding]:
+    """Find stages that are not what the records say, if the database can be asked at all."""
+    try:
+        for what, mend in stage_faults(bench.desk):
+            yield checks.Finding(checks.ERROR, what, mend)
+    except SacristyError:
+        return  # the services' own checks say that it is away
 
 
 def start(bench: Workbench, *, quiet: bool) -> dict[str, Any]:

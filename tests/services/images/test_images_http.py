@@ -16,6 +16,8 @@ from sacristy.images.manifest import digest_of
 from sacristy.images.registry import Access, open_registry
 from sacristy.images.unpack import unpack
 
+pytestmark = pytest.mark.registry
+
 
 def test_a_location_opens_it(server):
     registry = open_registry(server.url, Access("ci", server.password, server.ca))

@@ -19,6 +19,7 @@ from sacristy.errors import (
 )
 from sacristy.names import Stage
 from sacristy.release import promotion
+from sacristy.release.drift import stage_faults
 from sacristy.release.lock import release_lock
 from sacristy.settings import Role
 
@@ -132,6 +133,7 @@ def test_a_held_lock_names_its_owner(bench):
 
 HOLD_AND_DIE = """
 import os, signal, sys
+from sacristy.release.drift import stage_faults
 from sacristy.release.lock import release_lock
 from sacristy.settings import Role
 from sacristy.tracking.database import open_client
@@ -169,3 +171,25 @@ def test_a_promotion_killed_half_way_is_settled_by_the_next(bench, monkeypatch, 
     assert states == ["done", "done" if moved else "undone", "done"]
     promotion.rollback(bench.desk(), bench.model, PRODUCTION, "back")
     assert bench.tag("production") == (second if moved else first).digest
+
+
+def test_the_doctor_sees_nothing_wrong_with_what_was_promoted(bench):
+    promotion.promote(bench.desk(), bench.image(), PRODUCTION, "one")
+    assert list(stage_faults(bench.desk())) == []
+
+
+def test_the_doctor_sees_a_tag_that_was_moved_by_hand(bench):
+    promotion.promote(bench.desk(), bench.image(), PRODUCTION, "one")
+    bench.registry.tag(bench.model, "production", bench.image().digest)
+    ((what, mend),) = stage_faults(bench.desk())
+    assert "was moved by hand" in what
+    assert "--adopt" in mend
+
+
+def test_the_doctor_sees_an_image_without_evidence(bench):
+    image = bench.image()
+    promotion.promote(bench.desk(), image, STAGING, "")
+    bench.admin.evidence.delete_many({"digest": image.digest})
+    ((what, mend),) = stage_faults(bench.desk())
+    assert "without evidence" in what
+    assert mend == f"sacristy test {image}"

@@ -33,7 +33,12 @@ def test_an_empty_table_says_what_to_do(capsys):
 
 def test_a_failure_is_its_details_and_one_line(capsys):
     error = DeploymentFailed(
-        image="d:2", model="d", stage="production", reason="it crashed", kept="d:1 still answers", cause="boom [x]\nbang"
+        image="d:2",
+        model="d",
+        stage="production",
+        reason="it crashed",
+        kept="d:1 still answers",
+        cause="boom [x]\nbang",
     )
     printing.fail(error)
     *detail, line = capsys.readouterr().err.splitlines()
