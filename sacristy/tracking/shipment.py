@@ -21,7 +21,7 @@ from sacristy.tracking.journal import RUN
 START_WAIT_S = 3.0
 END_WAIT_S = 10.0  # without any progress
 LOG = "shipper.log"
-NO_ANSWER = "MongoDB does not answer"
+NO_ANSWER = "MongoDB has not answered yet"
 
 
 class Shipment:

@@ -192,7 +192,8 @@ def ship_folder(folder: Path, connect_to: Callable[[], Documents], pipe: IO[byte
             shipper.ship()
         finally:
             shipper.disconnect()
-        shutil.rmtree(folder)
+        if shipper.state.started or not shipper.state.events:
+            shutil.rmtree(folder)
     return shipper
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import zlib
 from pathlib import Path
 
 import psutil
@@ -49,8 +50,10 @@ class Bench:
 
     def start(self, script: str = STEADY, *words: str, head: str = HEAD, **options) -> subprocess.Popen:
         environment = {name: str(value) for name, value in options.pop("env", {}).items()}
-        path = self.project / "train.py"
-        path.write_text(head + textwrap.dedent(script))
+        text = head + textwrap.dedent(script)
+        path = self.project / f"train{zlib.crc32(text.encode())}.py"
+        if not path.exists():
+            path.write_text(text)
         return subprocess.Popen(
             [sys.executable, "-W", "ignore", path.name, *words],
             cwd=self.project,
