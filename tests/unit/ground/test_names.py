@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,10 +85,8 @@ def test_anything_else_is_no_reference(text):
 @given(st.text())
 def test_no_text_makes_a_parser_fail_otherwise(text):
     for parse in (names.parse_model, names.parse_version, names.parse_stage, names.parse_file, names.parse_reference):
-        try:
+        with suppress(InvalidName):
             parse(text)
-        except InvalidName as error:
-            assert error.advice
 
 
 @given(st.text(alphabet="./\\ab\0", min_size=1))
