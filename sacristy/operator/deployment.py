@@ -17,10 +17,10 @@ from sacristy.errors import BadAnswer, DeploymentFailed, InstanceCrashed, StageE
 from sacristy.images.registry import Registry
 from sacristy.names import Stage
 from sacristy.project import load_model
-from sacristy.release import golden
 from sacristy.release.examples import read_examples
 from sacristy.release.questions import Questioner
 from sacristy.release.verdict import now
+from sacristy.serving.golden import difference
 from sacristy.settings import Settings
 from sacristy.targets.readiness import cause, is_ready, wait_until_ready
 from sacristy.targets.routes import Route, read_routes, set_route
@@ -145,7 +145,7 @@ def _smoke(yard: Yard, instance: Instance) -> None:
     tolerance = load_model(yard.settings.project, image.model).file.gates.golden_tolerance
     with Questioner(instance.url, SMOKE_TIMEOUT_S) as ask:
         for question, wanted in examples:
-            fault = golden.difference(wanted, ask.predict([question])[0], tolerance)
+            fault = difference(wanted, ask.predict([question])[0], tolerance)
             if fault:
                 raise BadAnswer(reason=f"it is ready but wrong: {fault}")
 

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 from sacristy.errors import BadAnswer, InstanceCrashed
 from sacristy.project import Gates
-from sacristy.release import golden, scores
+from sacristy.release import scores
 from sacristy.release.examples import Examples
 from sacristy.release.questions import Questioner
 from sacristy.release.requests import Case, load_cases, send
 from sacristy.release.verdict import Check, Verdict, now
+from sacristy.serving.golden import difference
 from sacristy.targets.readiness import wait_until_ready
 from sacristy.targets.target import Image, Instance, Progress, Target
 
@@ -120,7 +121,7 @@ def measure_golden(trial: Trial) -> Outcome:
     with Questioner(trial.url, REQUEST_TIMEOUT_S) as ask:
         found = ask.predict([instance for instance, _ in trial.examples.golden])
     for index, (wanted, got) in enumerate(zip(expected, found, strict=True)):
-        fault = golden.difference(wanted, got, trial.gates.golden_tolerance)
+        fault = difference(wanted, got, trial.gates.golden_tolerance)
         if fault:
             return Outcome(False, f"{index} equal", limit, f"golden example {index + 1}: {fault}")
     return Outcome(True, f"{len(found)} equal", limit)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
-from typing import Any
 
 from sacristy.errors import SacristyError
+from sacristy.serving.golden import difference
 from sacristy.serving.loading import Served
 from sacristy.serving.pipeline import Pipeline
 from sacristy.serving.schema import Schemas
@@ -37,23 +36,6 @@ def warm_up(served: Served, schemas: Schemas, pipeline: Pipeline) -> Health:
     return Health(reason)
 
 
-def difference(expected: Any, actual: Any, tolerance: float, place: str = "") -> str:
-    """Say where two JSON values differ first, or return an empty string.
-
-    Numbers may differ by `tolerance`; everything else, bool included, must be equal.
-    """
-    if isinstance(expected, dict) and isinstance(actual, dict) and expected.keys() == actual.keys():
-        pairs = [(key, expected[key], actual[key]) for key in expected]
-    elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
-        pairs = [(str(index), *pair) for index, pair in enumerate(zip(expected, actual, strict=True))]
-    elif _equal(expected, actual, tolerance):
-        return ""
-    else:
-        return f"{place or 'the answer'} is {actual!r}, expected {expected!r}"
-    places = (difference(left, right, tolerance, f"{place}.{key}".lstrip(".")) for key, left, right in pairs)
-    return next((text for text in places if text), "")
-
-
 def _first_fault(served: Served, schemas: Schemas, pipeline: Pipeline) -> str:
     if not served.golden:
         return "there are no golden examples in weights/golden.json"
@@ -67,10 +49,3 @@ def _first_fault(served: Served, schemas: Schemas, pipeline: Pipeline) -> str:
         return f"the warm-up prediction failed: {error}; {error.advice}"
     fault = difference(expected, answers, served.golden_tolerance)
     return f"a golden answer is not reproduced: {fault}" if fault else ""
-
-
-def _equal(expected: Any, actual: Any, tolerance: float) -> bool:
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (expected, actual))
-    if numbers:
-        return math.isclose(expected, actual, rel_tol=0.0, abs_tol=tolerance)
-    return type(expected) is type(actual) and bool(expected == actual)

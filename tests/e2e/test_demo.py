@@ -78,7 +78,7 @@ def test_omniboard_shows_the_run(demos):
         assert service["detail"]  # it says plainly why it is not here
         pytest.skip(f"Omniboard is not here: {service['detail']}")
     number = second["answer"]["run"]
-    with urllib.request.urlopen(f"{service['url']}/api/v1/Runs/{number}") as answer:
+    with urllib.request.urlopen(f"{service['url']}/sacristy/api/v1/Runs/{number}") as answer:
         run = json.loads(answer.read())
     assert (run["_id"], run["status"], run["experiment"]["name"]) == (number, "COMPLETED", "digits")
     assert run["result"]["accuracy"] > 0.9

@@ -25,4 +25,4 @@ def test_another_stack_trains_and_builds_to_the_same_layers(clone, tmp_path):
     clone.run("train", "digits", "with", "epochs=2")
     again = clone.json("show", clone.json("build", "digits")["version"])["sacristy"]
     assert here["weights"] == again["weights"]
-    assert ROOT != clone.folder
+    assert clone.folder != ROOT

@@ -16,7 +16,7 @@ from sacristy.errors import (
 from sacristy.serving import Classification, Model, Schema, tensors
 from sacristy.serving.app import create_app
 from sacristy.serving.body import check_keys
-from sacristy.serving.health import difference
+from sacristy.serving.golden import difference
 from sacristy.serving.loading import Limits, load_served, read_limits
 from sacristy.serving.pipeline import Pipeline
 from sacristy.serving.schema import Schemas
