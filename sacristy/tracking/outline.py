@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,21 +30,29 @@ class Outline:
     _first: Point = (-1, 0, 0.0, 0)
     _last: Point = (-1, 0, 0.0, 0)
 
-    def add(self, step: int, value: float, time: int) -> None:
-        """Add the next point of the series."""
-        self._last = (self.count, step, value, time)
-        if not self.count:
-            self._first = self._last
-        self.count += 1
-        if self._filled in (0, self._width):
-            self._open()
-            return
-        self._filled += 1
-        low = len(self._index) - 2
-        if _below(value, self._values[low]):
-            self._put(low)
-        if _above(value, self._values[low + 1]):
-            self._put(low + 1)
+    def extend(self, steps: Sequence[int], values: Sequence[float], times: Sequence[int]) -> None:
+        """Add the next points of the series, a bucket's worth at a time."""
+        done = 0
+        while done < len(values):
+            if self._filled in (0, self._width):
+                self._open(steps[done], values[done], times[done])
+                done += 1
+                continue
+            stop = min(len(values), done + self._width - self._filled)
+            part = values[done:stop]
+            lowest, highest = _extremes(part)
+            low = len(self._index) - 2
+            if _below(lowest, self._values[low]):
+                at = done + part.index(lowest)
+                self._put(low, at - done, steps[at], lowest, times[at])
+            if _above(highest, self._values[low + 1]):
+                at = done + part.index(highest)
+                self._put(low + 1, at - done, steps[at], highest, times[at])
+            self.count += stop - done
+            self._filled += stop - done
+            done = stop
+        if values:
+            self._last = (self.count - 1, steps[-1], values[-1], times[-1])
 
     def points(self) -> tuple[list[int], list[float], list[int]]:
         """Return steps, values and times, in the order in which they were added."""
@@ -56,11 +65,16 @@ class Outline:
             points.append(self._last)
         return [p[1] for p in points], [p[2] for p in points], [p[3] for p in points]
 
-    def _open(self) -> None:
+    def _open(self, step: int, value: float, time: int) -> None:
         if len(self._index) >= 2 * self.most:
             self._merge()
-        for column, item in zip(self._columns(), self._last, strict=True):
-            column.extend((item, item))
+        point = (self.count, step, value, time)
+        for column, item in zip(self._columns(), point, strict=True):
+            column.append(item)
+            column.append(item)
+        if not self.count:
+            self._first = point
+        self.count += 1
         self._filled = 1
 
     def _merge(self) -> None:
@@ -72,8 +86,8 @@ class Outline:
             column[:] = array("d" if column is values else "q", [column[place] for place in kept])
         self._width *= 2
 
-    def _put(self, place: int) -> None:
-        for column, item in zip(self._columns(), self._last, strict=True):
+    def _put(self, place: int, ahead: int, step: int, value: float, time: int) -> None:
+        for column, item in zip(self._columns(), (self.count + ahead, step, value, time), strict=True):
             column[place] = item
 
     def _columns(self) -> tuple[array[Any], ...]:
@@ -86,3 +100,11 @@ def _below(value: float, other: float) -> bool:
 
 def _above(value: float, other: float) -> bool:
     return value > other or (other != other and value == value)
+
+
+def _extremes(values: Sequence[float]) -> tuple[float, float]:
+    lowest, highest = min(values), max(values)
+    if lowest == lowest and highest == highest and values[0] == values[0]:
+        return lowest, highest
+    numbers = [value for value in values if value == value] or [values[0]]  # min and max are led astray by a NaN
+    return min(numbers), max(numbers)

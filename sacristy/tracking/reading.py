@@ -8,7 +8,7 @@ from typing import Any
 
 from sacristy.tracking.journal import END, EVENTS
 
-BATCH_BYTES = 1 << 20
+BATCH_BYTES = 4 << 20
 
 
 class JournalReader:

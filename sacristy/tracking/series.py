@@ -44,11 +44,10 @@ class Series:
 
 @dataclass
 class Chunk(Series):
-    """A stretch of a series; `capacity` points at most."""
+    """A stretch of a series, which begins with its point `first`."""
 
     number: int = 0
     first: int = 0
-    capacity: int = MOST_POINTS
 
     def document(self) -> dict[str, Any]:
         """Return the chunk as a document without its `_id` and run."""
@@ -62,26 +61,30 @@ class Filing:
     def __init__(self, metric: str, metrics: int) -> None:
         self.metric = metric
         self._capacity = max(FEWEST_POINTS, min(MOST_POINTS, POINTS_IN_MEMORY // metrics))
-        self._chunk = Chunk(metric, capacity=self._capacity)
+        self._chunk = Chunk(metric)
         self._full: list[Chunk] = []
         self.outline = Outline(max(FEWEST_BUCKETS, min(MOST_BUCKETS, BUCKETS_IN_MEMORY // metrics // 2 * 2)))
         self.changed = False
         self.redraw = False  # the outline, which is sent less often
 
-    def add(self, step: int, value: float, time: int) -> None:
-        """File the next point. Raises TypeError or OverflowError, and files nothing, if it is no point."""
-        chunk = self._chunk
-        if len(chunk.values) == chunk.capacity:
-            self._full.append(chunk)
-            start = chunk.first + len(chunk)
-            chunk = Chunk(chunk.metric, number=chunk.number + 1, first=start, capacity=self._capacity)
-            self._chunk = chunk
-        point = array("q", (step, time))
-        chunk.values.append(value)
-        chunk.steps.append(point[0])
-        chunk.times.append(point[1])
-        self.outline.add(step, value, time)
+    def extend(self, steps: array[int], values: array[float], times: array[int]) -> None:
+        """File the next points, equally many of each."""
+        done = 0
+        while done < len(values):
+            if len(self._chunk) == self._capacity:
+                self._next_chunk()
+            stop = min(len(values), done + self._capacity - len(self._chunk))
+            self._chunk.steps.extend(steps[done:stop])
+            self._chunk.values.extend(values[done:stop])
+            self._chunk.times.extend(times[done:stop])
+            done = stop
+        self.outline.extend(steps, values, times)
         self.changed = self.redraw = True
+
+    def _next_chunk(self) -> None:
+        full = self._chunk
+        self._full.append(full)
+        self._chunk = Chunk(full.metric, number=full.number + 1, first=full.first + len(full))
 
     def unsent(self) -> list[Chunk]:
         """Return the chunks that changed since `sent`."""

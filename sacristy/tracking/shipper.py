@@ -7,6 +7,7 @@ nothing more will come. Exit code 0: all is in the database, and the journal's f
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import random
@@ -205,6 +206,7 @@ def training_database() -> Documents:
 
 def main() -> int:
     """Ship the journal named on the command line."""
+    gc.set_threshold(100_000, 20, 20)  # a batch is a hundred thousand small lists and no cycle
     try:
         ship_folder(Path(sys.argv[1]), training_database, sys.stdin.buffer)
     except Unsent:
@@ -213,4 +215,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # all is closed; pymongo would make the trainer wait half a second for its idle threads

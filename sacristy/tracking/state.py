@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+from array import array
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from bson import ObjectId
 
 from sacristy.tracking.series import Filing
-from sacristy.tracking.values import key, plain
+from sacristy.tracking.values import INT64, key, plain
 
 MOST_SECTION_BYTES = 2 << 20  # of one of config, info, result, host, meta in the run's document
 MOST_METRICS_LISTED = 10_000
@@ -56,15 +57,22 @@ class RunState:
 
     def apply(self, events: list[Any]) -> None:
         """Take the journal's next events."""
+        self.events += len(events)
+        points: dict[str, tuple[list[int], list[float], list[int]]] = {}
         for event in events:
-            self.events += 1
             try:
                 if type(event) is list:
-                    self._point(*event)
+                    metric, step, value, time = event
+                    steps, values, times = points.get(metric) or points.setdefault(metric, ([], [], []))
+                    steps.append(step)
+                    values.append(value)
+                    times.append(time)
                 else:
                     getattr(self, f"_{event['e']}")(event)
-            except (TypeError, ValueError, OverflowError, KeyError, AttributeError):
+            except (TypeError, ValueError, KeyError, AttributeError):
                 self.faulty += 1
+        for metric, columns in points.items():
+            self._file(metric, *columns)
 
     def end(self, words: Words) -> None:
         """Take the run's last words, which count as an event."""
@@ -114,14 +122,28 @@ class RunState:
         self.changes = {}
         self._info_changed = False
 
-    def _point(self, metric: str, step: int, value: float, time: int) -> None:
+    def _file(self, metric: str, *columns: list[Any]) -> None:
+        if type(metric) is not str:
+            self.faulty += len(columns[0])
+            return
+        steps, values, times = self._typed(*columns)
         filing = self.metrics.get(metric)
         if filing is None:
             filing = self.metrics[metric] = Filing(metric, len(self.metrics) + 1)
             self._info_changed = True
-        filing.add(step, value, time)
-        self.points += 1
-        self.last_time = time
+        filing.extend(steps, values, times)
+        self.points += len(values)
+        self.last_time = max(self.last_time, times[-1] if times else 0)
+
+    def _typed(
+        self, steps: list[Any], values: list[Any], times: list[Any]
+    ) -> tuple[array[int], array[float], array[int]]:
+        try:
+            return array("q", steps), array("d", values), array("q", times)
+        except (TypeError, OverflowError):  # damage that is still JSON: what is no point is counted and left out
+            good = [point for point in zip(steps, values, times, strict=True) if _is_point(*point)]
+            self.faulty += len(steps) - len(good)
+            return array("q", [p[0] for p in good]), array("d", [p[1] for p in good]), array("q", [p[2] for p in good])
 
     def _start(self, event: Words) -> None:
         document = dict(event["document"])
@@ -184,3 +206,8 @@ def bounded(section: Any) -> Any:
     value = plain(section)
     size = len(json.dumps(value))
     return value if size <= MOST_SECTION_BYTES else {"left_out": f"{size} bytes, more than a document should hold"}
+
+
+def _is_point(step: Any, value: Any, time: Any) -> bool:
+    whole = type(step) is int and type(time) is int and step in INT64 and time in INT64
+    return whole and type(value) in (int, float)

@@ -1,5 +1,7 @@
 """Plain Sacred with its own MongoObserver."""
 
+from typing import Any
+
 import measure
 from sacred import Experiment
 from sacred.observers import MongoObserver
@@ -9,7 +11,7 @@ ex.observers.append(MongoObserver(url=measure.url(), db_name="sacristy"))
 
 
 @ex.main
-def main(_run):
+def main(_run: Any) -> None:
     measure.work(_run.log_scalar)
 
 

@@ -1,5 +1,7 @@
 """Sacristy: journal first, a shipping process after it."""
 
+from typing import Any
+
 import measure
 
 import sacristy
@@ -8,7 +10,7 @@ ex = sacristy.experiment("bench")
 
 
 @ex.main
-def main(_run):
+def main(_run: Any) -> None:
     measure.work(_run.log_scalar)
 
 

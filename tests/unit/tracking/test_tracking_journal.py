@@ -36,10 +36,10 @@ def events(journal):
 
 
 def test_points_come_back_in_order(journal, scalars):
-    for step in range(50_000):  # more than one batch
+    for step in range(120_000):  # more than one batch
         scalars.log("loss", step / 7)
     assert (journal.folder / EVENTS).stat().st_size > BATCH_BYTES
-    assert [event[1:3] for event in events(journal)] == [[step, step / 7] for step in range(50_000)]
+    assert [event[1:3] for event in events(journal)] == [[step, step / 7] for step in range(120_000)]
 
 
 def test_nan_and_infinities_are_stored_as_such(journal, scalars):

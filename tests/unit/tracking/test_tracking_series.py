@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+from array import array
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,10 +12,12 @@ from sacristy.tracking.outline import MOST_BUCKETS, Outline
 from sacristy.tracking.series import MOST_POINTS, Filing, unpacked
 
 
-def outlined(values, most=4):
+def outlined(values, most=4, batch=7):
     outline = Outline(most)
-    for step, value in enumerate(values):
-        outline.add(step, value, step)
+    values = list(values)
+    for start in range(0, len(values), batch):
+        part = range(start, min(start + batch, len(values)))
+        outline.extend(part, values[start : start + batch], part)
     return outline.points()
 
 
@@ -26,6 +29,11 @@ def test_an_outline_keeps_the_ends_and_the_extremes(values):
     assert steps == sorted(set(steps))
     assert kept == [values[step] for step in steps]
     assert len(steps) <= 10
+
+
+@given(st.lists(st.floats(), max_size=100), st.integers(1, 100), st.integers(1, 100))
+def test_an_outline_does_not_depend_on_how_the_points_arrived(values, batch, other):
+    assert str(outlined(values, 4, batch)) == str(outlined(values, 4, other))
 
 
 def test_few_points_are_all_kept():
@@ -45,8 +53,8 @@ def test_a_nan_does_not_hide_its_neighbours():
 def filed(points, batches):
     filing, documents = Filing("loss", 1), {}
     for start, stop in batches:
-        for point in points[start:stop]:
-            filing.add(*point)
+        steps, values, times = zip(*points[start:stop], strict=True)
+        filing.extend(array("q", steps), array("d", values), array("q", times))
         documents |= {chunk.number: chunk.document() for chunk in filing.unsent()}
         filing.sent()
     return documents
@@ -63,10 +71,9 @@ def test_chunks_are_the_same_however_the_points_arrived():
 
 def test_only_the_last_chunk_is_sent_again():
     filing = Filing("loss", 1)
-    for step in range(5000):
-        filing.add(step, 0.0, 0)
+    filing.extend(array("q", range(5000)), array("d", range(5000)), array("q", range(5000)))
     filing.sent()
-    filing.add(5000, 0.0, 0)
+    filing.extend(array("q", [5000]), array("d", [0.0]), array("q", [0]))
     assert [chunk.number for chunk in filing.unsent()] == [1]
 
 
