@@ -76,7 +76,7 @@ def test_the_good_version_answers_throughout_and_the_cause_is_printed(story, fau
     clone, flag, good, _ = story
     flag.write_text(fault)
     with load_on(clone) as load:
-        _, told = clone.run("deploy", "digits", "production", fails=True)
+        _, told = clone.run("deploy", "digits", "production", code=1)
     assert said in told
     assert f"digits:{good} still answers" in told
     assert "Traceback" not in told.splitlines()[-1]
