@@ -41,7 +41,7 @@ def demo(
     with clock.step("stack up"):
         start(bench, quiet=json)
     with clock.step("train"):
-        run = run_training(bench, file, [], quiet=json)
+        run = run_training(bench, file, [], {}, quiet=json)
     with clock.step("build"):
         built = make(bench, model, run.id, allow_dirty=True, quiet=json)
     image, registry = bench.find(Reference(model, digest=built.digest))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -14,9 +15,11 @@ from sacristy.cli.printing import JsonFlag, done, emit, out, steps, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
 from sacristy.environments import ensure_environment
-from sacristy.errors import TrainingFailed
+from sacristy.errors import SacristyError, TrainingFailed
 from sacristy.names import parse_model, parse_run
 from sacristy.project import Model
+from sacristy.tracking.checkpoints import resume_environment
+from sacristy.tracking.provenance import TOKEN
 from sacristy.tracking.runs import RunRecord, find_by_token, find_run, list_runs
 from sacristy.tracking.series import read_metrics
 from sacristy.tracking.sparkline import sparkline
@@ -24,16 +27,27 @@ from sacristy.tracking.sparkline import sparkline
 PANEL = "From script to run"
 
 
-def train(context: typer.Context, model: ModelName, json: JsonFlag = False) -> None:
-    """Train a model as a Sacred run. What follows the model is Sacred's own: with epochs=3 seed=7, -c 'a comment'."""
+def train(
+    context: typer.Context,
+    model: ModelName,
+    resume: Annotated[
+        int | None,
+        typer.Option("--resume", help="Go on from this run's last checkpoint.", parser=parse_run, metavar="RUN"),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Train a model as a Sacred run. What follows the model is Sacred's own: with epochs=3, -c 'a comment'."""
     bench = Workbench()
     with timed() as clock:
-        run = run_training(bench, bench.model(model), context.args, quiet=json)
+        extra = resume_environment(resume, find_run(bench.database, resume).document) if resume else {}
+        run = run_training(bench, bench.model(model), context.args, extra, quiet=json)
     text = f"run {run.id} of {model} is {run.status}; next: sacristy release {model} --run {run.id}"
     emit(run.document, json, lambda: done(text, clock()))
 
 
-def run_training(bench: Workbench, model: Model, words: Sequence[str], *, quiet: bool) -> RunRecord:
+def run_training(
+    bench: Workbench, model: Model, words: Sequence[str], extra: dict[str, str], *, quiet: bool
+) -> RunRecord:
     """Run train.py in the model's environment, with its output shown, and return its run.
 
     Raises TrainingFailed with its exit code; the run, if one began, is kept whatever its end.
@@ -43,7 +57,8 @@ def run_training(bench: Workbench, model: Model, words: Sequence[str], *, quiet:
         progress(f"training {model.name}")
     token = secrets.token_hex(16)
     argv = [str(python), str(model.folder / "train.py"), *words]
-    code = follow(argv, folder=bench.settings.project, environment=training_environment(bench, token), quiet=quiet)
+    environment = training_environment(bench, token) | extra
+    code = follow(argv, folder=bench.settings.project, environment=environment, quiet=quiet)
     run = find_by_token(bench.database, token)
     if code or run is None:
         raise TrainingFailed(model=model.name, code=code, run=run.id if run else "none")
@@ -58,7 +73,7 @@ def training_environment(bench: Workbench, token: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "SACRISTY_PROJECT": str(settings.project),
         "SACRISTY_HOME": str(settings.home),
-        "SACRISTY_TOKEN": token,
+        TOKEN: token,
     }
 
 
@@ -136,18 +151,14 @@ def _commit(run: RunRecord) -> str:
 
 def _curve(bench: Workbench, run: RunRecord) -> str:
     series = read_metrics(bench.database, run.id)
-    wanted = _main_metric(bench, run.model)
-    line = series.get(wanted) or next(iter(series.values()), None)
+    line = series.get(_main_metric(bench, run.model)) or next(iter(series.values()), None)
     return sparkline(line.values) if line else ""
 
 
 def _main_metric(bench: Workbench, model: str) -> str:
-    from sacristy.errors import SacristyError
-
-    try:
+    with suppress(SacristyError):  # a run's model may be gone by now
         return bench.model(model).file.main_metric
-    except SacristyError:
-        return ""
+    return ""
 
 
 def add_to(app: typer.Typer) -> None:
