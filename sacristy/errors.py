@@ -735,3 +735,38 @@ class InvalidRequestCase(SacristyError):
 
     what = "{path}: {reason}"
     next = "mend it; tests/requests/README.md describes the files"
+
+
+# --- the store in Ceph ----------------------------------------------------------------------------------------
+
+
+class StoreAway(SacristyError):
+    """The S3 gateway does not answer, or not any more."""
+
+    what = "the store at {location} does not answer: {reason}"
+    next = "sacristy status; or check SACRISTY_WEIGHTS_ENDPOINT and that the gateway runs"
+    http_status = 503
+
+
+class StoreRefused(SacristyError):
+    """The S3 gateway answered with a refusal."""
+
+    what = "the store at {location} refuses: {code}: {reason}"
+    next = "check the keys (.sacristy/secrets/ceph-* or AWS_ACCESS_KEY_ID), the bucket, and ceph/store.toml"
+    http_status = 502
+
+
+class StoreFull(SacristyError):
+    """The store's quota or disk is used up."""
+
+    what = "the store at {location} is full: {reason}"
+    next = "sacristy weights gc, or raise the quota (ceph/README.md)"
+    http_status = 507
+
+
+class RunsUnsent(SacristyError):
+    """Journals that could not be sent; they are kept."""
+
+    what = "{count} journals were not sent: {reason}"
+    next = "they are kept; sacristy status shows whether MongoDB answers, then again: sacristy resync"
+    http_status = 503

@@ -42,7 +42,12 @@ class Settings(BaseSettings):
     data: Path | None = Field(default=None, description="a folder with local copies of the public data sets")
     environments: Path | None = Field(default=None, description="environments for models; empty: home/environments")
     mongodb_url: SecretStr | None = Field(default=None, description="a MongoDB that is not the embedded one")
-    weights: str = Field(default="", description="a folder, or s3://bucket; empty: home/weights")
+    weights: str = Field(
+        default="", description="a folder, or s3://bucket; empty: the stack's Ceph if it has one, else home/weights"
+    )
+    weights_endpoint: str = Field(default="", description="an S3 gateway that is not the embedded one")
+    weights_ca: Path | None = Field(default=None, description="the certificate that the S3 gateway's is checked with")
+    ceph_size_gib: int = Field(default=20, ge=3, description="the disk of the embedded Ceph, a sparse file")
     registry: str = Field(default="", description="a folder of OCI layouts; empty: home/registry")
     gateway_url: str = Field(default="", description="a gateway that is not the embedded one")
     omniboard_url: str = Field(default="", description="an Omniboard that is not the embedded one")
@@ -72,7 +77,25 @@ class Settings(BaseSettings):
     @property
     def weights_location(self) -> str:
         """The folder or s3:// address of the weights."""
-        return self.weights or str(self.home / "weights")
+        return self.weights or ("s3://weights" if self.port("ceph") else str(self.home / "weights"))
+
+    @property
+    def s3_endpoint(self) -> str:
+        """The address of the S3 gateway: the one that is set, else the embedded one, else empty for AWS's own rules."""
+        port = self.port("ceph")
+        return self.weights_endpoint or (f"https://127.0.0.1:{port}" if port else "")
+
+    @property
+    def s3_ca(self) -> Path | None:
+        """The certificate to check the gateway's with; None for those that the system trusts."""
+        if self.weights_ca or self.weights_endpoint:
+            return self.weights_ca
+        return self.home / "secrets" / "ceph-certificate.pem" if self.port("ceph") else None
+
+    @property
+    def cache_folder(self) -> Path:
+        """Blobs that were downloaded, for all processes of this node."""
+        return self.home / "cache"
 
     @property
     def registry_location(self) -> str:

@@ -47,7 +47,7 @@ def init(settings: Settings) -> InitReport:
             _note(report, _make_folder(folder), os.path.relpath(folder, settings.home))
         for name, make in secret_makers().items():
             path = settings.home / "secrets" / name
-            _note(report, _make_secret(path, make), f"secrets/{name}")
+            _note(report, make_secret(path, make), f"secrets/{name}")
     except OSError as error:
         raise PathNotWritable(path=error.filename or settings.home, reason=error.strerror) from None
     return report
@@ -76,7 +76,8 @@ def _make_folder(folder: Path) -> bool:
     return made
 
 
-def _make_secret(path: Path, make: Callable[[], str]) -> bool:
+def make_secret(path: Path, make: Callable[[], str]) -> bool:
+    """Make a secret's file unless it is there; say whether it was made. Raises OSError."""
     if path.exists():
         return False
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")

@@ -11,7 +11,7 @@ from sacristy.settings import Settings
 from sacristy.supervision.program import write_private
 
 HOST = "127.0.0.1"
-USUAL_PORTS = {"mongodb": 27117, "omniboard": 9005, "gateway": 8600}
+USUAL_PORTS = {"mongodb": 27117, "omniboard": 9005, "gateway": 8600, "ceph": 7443, "ceph-mon": 17300}
 
 
 def choose_port(settings: Settings, service: str, pid: int = 0) -> int:

@@ -1,13 +1,17 @@
-"""Where blobs are kept: one interface for a folder and, later, for Ceph."""
+"""Where blobs are kept: one interface for a folder and for a bucket in Ceph."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from sacristy.errors import InvalidLocation
+
+if TYPE_CHECKING:
+    from sacristy.settings import Settings
 
 CHUNK = 4 << 20  # bytes read, hashed and written at a time
 Progress = Callable[[int], None]  # called with the number of bytes done since the last call
@@ -59,13 +63,23 @@ class Store(Protocol):
         """Remove what interrupted writers left behind longer ago than that, and return how many bytes that freed."""
 
 
-def open_store(location: str) -> Store:
-    """Return the store at a folder, or raise InvalidLocation."""
-    from sacristy.weights.folder import FolderStore
+def open_store(location: str, settings: Settings | None = None, user: str = "training") -> Store:
+    """Return the store at a folder or at s3://bucket, or raise InvalidLocation.
 
-    scheme, colon, _ = location.partition("://")
-    if colon:
-        raise InvalidLocation(location=location, reason=f"{scheme}:// is not supported")
+    For a bucket, `settings` (else those of this process) say where the gateway is, and `user` whose keys are used:
+    training writes, serving reads, ops administers.
+    """
+    scheme, colon, bucket = location.partition("://")
     if not location:
         raise InvalidLocation(location=location, reason="it is empty")
-    return FolderStore(Path(location))
+    if not colon:
+        from sacristy.weights.folder import FolderStore
+
+        return FolderStore(Path(location))
+    if scheme != "s3" or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        reason = f"{scheme}:// is not supported" if scheme != "s3" else "a bucket has 3 to 63 of a-z, 0-9, '.' and '-'"
+        raise InvalidLocation(location=location, reason=reason)
+    from sacristy import settings as settings_module
+    from sacristy.weights.s3 import S3Store  # boto3 takes 0.2 s to import
+
+    return S3Store(bucket, settings or settings_module.load(), user)

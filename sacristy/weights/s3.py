@@ -1,0 +1,164 @@
+"""A store in an S3 bucket, written for Ceph's gateway: blobs/sha256/<hex>, absent or complete.
+
+Beside the blobs lie `incoming/` (uploads that are not named yet), `hints/` (size and beginning of large blobs, so that
+an upload of what is there ends early) and `renewed/` (when a blob that was there was put again).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from botocore.exceptions import ClientError
+
+from sacristy.errors import BlobNotFound, WeightsRefused
+from sacristy.names import blob_key
+from sacristy.settings import Settings
+from sacristy.weights.atomic import part
+from sacristy.weights.cache import Cache
+from sacristy.weights.s3_client import ATTEMPTS, MISSING, asking, code_of, open_client
+from sacristy.weights.s3_download import RangeReader, download
+from sacristy.weights.s3_upload import Bucket, upload_large
+from sacristy.weights.store import Blob, Progress, silent
+from sacristy.weights.verified import VerifiedReader
+
+PART = 16 << 20  # bytes sent or asked for at a time; smaller files go in one request
+CACHE_LIMIT = 20 << 30  # bytes on this node
+CACHED_FROM = 1 << 20  # bytes; what is smaller is as quickly had again
+BLOBS, INCOMING, HINTS, RENEWED = "blobs/sha256/", "incoming/", "hints/", "renewed/"
+
+
+class S3Store:
+    """Blobs in a bucket. `user`: whose keys from secrets/ceph-<user> are used. Safe for several threads."""
+
+    def __init__(self, bucket: str, settings: Settings, user: str = "training", attempts: int = ATTEMPTS) -> None:
+        self.bucket = bucket
+        self.location = f"s3://{bucket} at {settings.s3_endpoint or 'AWS'}"
+        self.cache = Cache(settings.cache_folder / "blobs")
+        self._settings, self._user, self._attempts = settings, user, attempts
+        self._uploads = settings.home / "run" / "uploads"
+
+    @cached_property
+    def client(self) -> Any:
+        """The boto3 client."""
+        with asking(self.location):
+            return open_client(self._settings, self._user, self._attempts)
+
+    def put(self, path: Path, progress: Progress = silent) -> tuple[str, int]:
+        """Hash and send a file in one pass. See Store.put; also raises StoreAway, StoreRefused or StoreFull.
+
+        A file that is there already is not sent again. One whose upload was killed goes on where it was.
+        """
+        try:
+            source = path.open("rb")
+        except OSError as error:
+            raise WeightsRefused(path=path, reason=error.strerror or "it cannot be read") from None
+        with source, asking(self.location):
+            content = source.read(PART)
+            if len(content) == PART:
+                bucket = Bucket(self.client, self.bucket, self._uploads)
+                return upload_large(bucket, self, path, cast("BinaryIO", source), content, progress)
+            return self._put_small(content, progress), len(content)
+
+    def get(self, digest: str, target: Path, progress: Progress = silent) -> None:
+        """Bring a blob, from this node's cache if it is there. See Store.get; also raises StoreAway, StoreRefused."""
+        with self.cache.entry(digest) as entry:
+            if entry.give(target, progress):
+                return
+            with asking(self.location), part(target.parent, target.name) as file:
+                size = download(self, digest, file, PART, progress)
+                file.publish(target)
+            if size >= CACHED_FROM:
+                entry.keep(target)
+                self.cache.trim(CACHE_LIMIT)
+
+    def open(self, digest: str) -> BinaryIO:
+        """Stream a blob from the gateway, verified. Raises BlobNotFound, StoreAway or StoreRefused."""
+        reader = RangeReader(self, digest)
+        return cast("BinaryIO", VerifiedReader(cast("BinaryIO", reader), digest, reader.size, self.location))
+
+    def has(self, digest: str) -> bool:
+        """Say whether a blob is there."""
+        return self.size(digest) is not None
+
+    def size(self, digest: str) -> int | None:
+        """Return a blob's size in bytes, or None if it is not there."""
+        with asking(self.location):
+            try:
+                return int(self.client.head_object(Bucket=self.bucket, Key=blob_key(digest))["ContentLength"])
+            except ClientError as error:
+                if code_of(error) in MISSING:
+                    return None
+                raise
+
+    def renew(self, digest: str) -> None:
+        """Note that a blob that is there was put again, so that it counts as new for the collector."""
+        with asking(self.location):
+            self.client.put_object(Bucket=self.bucket, Key=RENEWED + digest.removeprefix("sha256:"), Body=b"")
+
+    def delete(self, digest: str) -> None:
+        """Remove a blob if it is there."""
+        with asking(self.location):
+            for key in (blob_key(digest), RENEWED + digest.removeprefix("sha256:")):
+                self.client.delete_object(Bucket=self.bucket, Key=key)
+        self.cache.forget(digest)
+
+    def list(self) -> Iterator[Blob]:
+        """Yield every blob, in the order of the digests."""
+        renewed = {facts["Key"].removeprefix(RENEWED): facts["LastModified"] for facts in self.objects(RENEWED)}
+        for facts in self.objects(BLOBS):
+            name = facts["Key"].removeprefix(BLOBS)
+            modified = max(facts["LastModified"], renewed.get(name, facts["LastModified"]))
+            yield Blob(f"sha256:{name}", facts["Size"], modified.timestamp())
+
+    def objects(self, prefix: str) -> Iterator[dict[str, Any]]:
+        """Yield Key, Size and LastModified of every object below a prefix, in the order of the keys."""
+        with asking(self.location):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                yield from page.get("Contents", [])
+
+    def clear_unfinished(self, older_than_s: float) -> int:
+        """Remove what killed uploads left, parts and all. See Store.clear_unfinished."""
+        before, freed = time.time() - older_than_s, 0
+        for facts in list(self.objects(INCOMING)):
+            if facts["LastModified"].timestamp() < before:
+                self.client.delete_object(Bucket=self.bucket, Key=facts["Key"])
+                freed += facts["Size"]
+        with asking(self.location):
+            uploads = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=INCOMING)
+            for upload in [upload for page in uploads for upload in page.get("Uploads", [])]:
+                if upload["Initiated"].timestamp() < before:
+                    freed += self._abort(upload["Key"], upload["UploadId"])
+        return freed
+
+    def _abort(self, key: str, upload: str) -> int:
+        pages = self.client.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload)
+        freed = sum(int(sent["Size"]) for page in pages for sent in page.get("Parts", []))
+        self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
+        return freed
+
+    def _put_small(self, content: bytes, progress: Progress) -> str:
+        """Send in one request, which on an unversioned bucket writes only what is not there yet."""
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        if len(content) >= CACHED_FROM and self.has(digest):
+            self.renew(digest)
+        else:
+            self._put_new(digest, content)
+        progress(len(content))
+        return digest
+
+    def _put_new(self, digest: str, content: bytes) -> None:
+        try:
+            self.client.put_object(Bucket=self.bucket, Key=blob_key(digest), Body=content, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 412:
+                raise
+            self.renew(digest)
+
+    def missing(self, digest: str) -> BlobNotFound:
+        """Return the failure for a blob that is not there."""
+        return BlobNotFound(key=blob_key(digest), location=self.location)
