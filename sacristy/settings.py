@@ -77,7 +77,12 @@ class Settings(BaseSettings):
     @property
     def weights_location(self) -> str:
         """The folder or s3:// address of the weights."""
-        return self.weights or ("s3://weights" if self.port("ceph") else str(self.home / "weights"))
+        return self.weights or ("s3://weights" if self.has_ceph else str(self.home / "weights"))
+
+    @property
+    def has_ceph(self) -> bool:
+        """Whether the stack was once brought up with a Ceph of its own, which is then its store."""
+        return (self.home / "ceph" / "ready").is_file()
 
     @property
     def s3_endpoint(self) -> str:

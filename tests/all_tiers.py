@@ -30,6 +30,7 @@ class Tier:
 TIERS = (
     Tier("slow"),
     Tier("browser", ("chromium",), ("chromium",)),
+    Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
     Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
 )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +23,12 @@ from sacristy.stack import up as starting
 PANEL = "The stack"
 
 
+class Extra(StrEnum):
+    """A service that is started only where it is asked for."""
+
+    CEPH = "ceph"
+
+
 def init(json: JsonFlag = False) -> None:
     """Make this project's home folder and its secrets, once. Nothing is ever overwritten."""
     bench = Workbench()
@@ -29,11 +36,16 @@ def init(json: JsonFlag = False) -> None:
     emit(report, json, lambda: say(f"{len(report.made)} made, {len(report.kept)} kept in {bench.settings.home}"))
 
 
-def up(json: JsonFlag = False) -> None:
+def up(
+    extra: Annotated[
+        list[Extra] | None, typer.Option("--with", help="A service more: ceph keeps the weights from then on.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
     """Start the services of the stack, and the models whose stages say so. Doing it twice changes nothing."""
     bench = Workbench()
     with timed() as clock:
-        services = start(bench, quiet=json)
+        services = start(bench, quiet=json, with_ceph=Extra.CEPH in (extra or []))
     emit(services, json, lambda: _show_services(services))
     if not json:
         done("the stack is up", clock())
@@ -91,10 +103,10 @@ def check_stages(bench: Workbench) -> Iterator[checks.Finding]:
         return  # the services' own checks say that it is away
 
 
-def start(bench: Workbench, *, quiet: bool) -> dict[str, Any]:
+def start(bench: Workbench, *, quiet: bool, with_ceph: bool = False) -> dict[str, Any]:
     """Start the services and what the stages say, with progress shown; return the services' states."""
     with steps("starting the stack", quiet) as progress:
-        services = starting.up(bench.settings, progress)
+        services = starting.up(bench.settings, progress, with_ceph=with_ceph)
         redeploy(bench, progress)
     return services
 

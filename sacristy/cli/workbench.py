@@ -37,8 +37,8 @@ class Workbench:
 
     @cached_property
     def store(self) -> Store:
-        """The weights."""
-        return open_store(self.settings.weights_location)
+        """The weights, to be read."""
+        return open_store(self.settings.weights_location, self.settings, "serving")
 
     @cached_property
     def built(self) -> Registry:

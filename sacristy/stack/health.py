@@ -13,7 +13,8 @@ from pymongo.errors import PyMongoError
 
 from sacristy.errors import SacristyError
 from sacristy.settings import Role, Settings
-from sacristy.stack.services import GATEWAY, MONGODB, OMNIBOARD
+from sacristy.stack.ceph.health import check_ceph
+from sacristy.stack.services import CEPH, GATEWAY, MONGODB, OMNIBOARD
 from sacristy.tracking.database import reason
 
 TIMEOUT_S = 3.0
@@ -59,4 +60,5 @@ CHECKS: dict[str, Callable[[Settings], str]] = {
     MONGODB: check_mongodb,
     OMNIBOARD: check_omniboard,
     GATEWAY: check_gateway,
+    CEPH: check_ceph,
 }

@@ -9,7 +9,7 @@ from sacristy.errors import ProgramMissing
 from sacristy.settings import DATABASE, Settings
 from sacristy.stack import omniboard
 from sacristy.stack.health import CHECKS
-from sacristy.stack.services import GATEWAY, MONGODB, OMNIBOARD, SERVICES
+from sacristy.stack.services import CEPH, GATEWAY, MONGODB, OMNIBOARD, SERVICES
 from sacristy.supervision import ProgramState, Supervisor
 
 NOT_STARTED = "not started: sacristy up"
@@ -27,9 +27,10 @@ class ServiceState:
 def service_states(settings: Settings) -> dict[str, ServiceState]:
     """Return each service's state by name, within seconds even where all hang."""
     programs = Supervisor(settings).states()
-    with ThreadPoolExecutor(len(SERVICES)) as pool:
-        states = pool.map(lambda name: service_state(settings, name, programs.get(name)), SERVICES)
-        return dict(zip(SERVICES, states, strict=True))
+    names = (*SERVICES, CEPH) if settings.has_ceph else SERVICES
+    with ThreadPoolExecutor(len(names)) as pool:
+        states = pool.map(lambda name: service_state(settings, name, programs.get(name)), names)
+        return dict(zip(names, states, strict=True))
 
 
 def service_state(settings: Settings, name: str, program: ProgramState | None) -> ServiceState:
@@ -51,11 +52,14 @@ def is_ours(settings: Settings, name: str) -> bool:
         MONGODB: settings.mongodb_url,
         OMNIBOARD: settings.omniboard_url,
         GATEWAY: settings.gateway_url,
+        CEPH: "",
     }[name]
 
 
 def service_address(settings: Settings, name: str) -> str:
     """Return where a service is, without a password; empty before the first `sacristy up`."""
+    if name == CEPH:
+        return settings.s3_endpoint
     if name != MONGODB:
         return settings.service_url(name)
     if settings.mongodb_url:

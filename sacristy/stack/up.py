@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 from sacristy.errors import CommandFailed, DownloadCorrupt, ProgramMissing, ServiceNotReady
 from sacristy.settings import Settings
 from sacristy.stack import mongodb, omniboard
+from sacristy.stack.ceph import bringup as ceph
 from sacristy.stack.health import CHECKS
 from sacristy.stack.init import init
 from sacristy.stack.mongod import find_mongod
@@ -36,10 +37,11 @@ STARTS = 2  # one may fail for a port that was just taken
 LAST_LINES = 15
 
 
-def up(settings: Settings, progress: Progress = lambda _: None) -> dict[str, ServiceState]:
+def up(settings: Settings, progress: Progress = lambda _: None, *, with_ceph: bool = False) -> dict[str, ServiceState]:
     """Start the services and return their states, by name. Omniboard may be missing; its state says why.
 
-    Raises PathNotWritable, ProgramMissing (mongod), ServiceNotReady (with the last lines of the log), OtherSecrets.
+    `with_ceph`: bring up a Ceph node as the store too; from then on it belongs to the stack.
+    Raises PathNotWritable, ProgramMissing (mongod, Ceph), ServiceNotReady (with its log's last lines), OtherSecrets.
     """
     init(settings)
     supervisor = Supervisor(settings)
@@ -50,6 +52,8 @@ def up(settings: Settings, progress: Progress = lambda _: None) -> dict[str, Ser
             progress("mongodb: start")
             (settings.home / "mongodb" / "data").mkdir(mode=0o700, exist_ok=True)
             supervisor.add(mongodb_program(settings, mongod, _port(settings, supervisor, MONGODB)))
+        if with_ceph or settings.has_ceph:
+            ceph.up(settings, supervisor, progress)
         if is_ours(settings, GATEWAY):
             progress("gateway: start")
             supervisor.add(gateway_program(settings, _port(settings, supervisor, GATEWAY)))

@@ -26,7 +26,8 @@ from sacristy.weights.s3_upload import Bucket, upload_large
 from sacristy.weights.store import Blob, Progress, silent
 from sacristy.weights.verified import VerifiedReader
 
-PART = 16 << 20  # bytes sent or asked for at a time; smaller files go in one request
+PART = 16 << 20  # bytes sent at a time; smaller files go in one request
+RANGE = 8 << 20  # bytes asked for at a time
 CACHE_LIMIT = 20 << 30  # bytes on this node
 CACHED_FROM = 1 << 20  # bytes; what is smaller is as quickly had again
 BLOBS, INCOMING, HINTS, RENEWED = "blobs/sha256/", "incoming/", "hints/", "renewed/"
@@ -70,7 +71,7 @@ class S3Store:
             if entry.give(target, progress):
                 return
             with asking(self.location), part(target.parent, target.name) as file:
-                size = download(self, digest, file, PART, progress)
+                size = download(self, digest, file, RANGE, progress)
                 file.publish(target)
             if size >= CACHED_FROM:
                 entry.keep(target)

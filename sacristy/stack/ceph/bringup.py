@@ -16,14 +16,17 @@ from sacristy.commands import run
 from sacristy.errors import CommandFailed, PathNotWritable, ProgramMissing, ServiceNotReady
 from sacristy.settings import Settings
 from sacristy.stack.ceph import cluster as plan
-from sacristy.stack.ceph.cluster import CEPH, GATEWAY, MON, OSD, Cluster
-from sacristy.stack.ceph.provision import OPS, StorePlan, User, provision, read_plan
+from sacristy.stack.ceph.cluster import MON, OSD, Cluster
+from sacristy.stack.ceph.provision import OPS, WEIGHTS, StorePlan, User, provision, read_plan
 from sacristy.stack.ceph.s3 import Keys, answers
 from sacristy.stack.init import make_secret
 from sacristy.stack.ports import choose_port, holds, is_free
-from sacristy.stack.services import log_file
+from sacristy.stack.services import CEPH, log_file
 from sacristy.supervision import Supervisor
 from sacristy.supervision.program import write_private
+from sacristy.weights.folder import FolderStore
+from sacristy.weights.mirror import mirror
+from sacristy.weights.store import open_store
 
 PACKAGES = "ceph-mon ceph-osd radosgw openssl"
 MEND = (
@@ -53,7 +56,7 @@ def up(settings: Settings, supervisor: Supervisor, progress: Progress, extra: st
     steps: tuple[Step, ...] = (
         (MON, lambda: _make_monitor(cluster), lambda: _mon_answers(cluster)),
         (OSD, lambda: _make_osd(cluster), lambda: _osd_active(cluster)),
-        (GATEWAY, lambda: None, lambda: answers(cluster.endpoint, cluster.secrets / plan.CERTIFICATE)),
+        (CEPH, lambda: None, lambda: answers(cluster.endpoint, cluster.secrets / plan.CERTIFICATE)),
     )
     for name, make, check in steps:
         progress(f"{name}: start")
@@ -65,6 +68,10 @@ def up(settings: Settings, supervisor: Supervisor, progress: Progress, extra: st
     _make_owner(cluster, store_plan)
     make_keys(settings, store_plan)
     provision(settings, store_plan, cluster.endpoint, cluster.secrets / plan.CERTIFICATE, cluster.quota_bytes)
+    ready = cluster.folder / "ready"
+    if not ready.is_file():
+        _take_over(settings, progress)
+        ready.touch()
     return cluster
 
 
@@ -87,7 +94,7 @@ def describe(settings: Settings, supervisor: Supervisor, extra: str = "") -> Clu
         facts = json.loads(fixed.read_text())
     except OSError as error:
         raise PathNotWritable(path=error.filename or folder, reason=error.strerror) from None
-    gateway, mon = supervisor.state(GATEWAY), supervisor.state(MON)
+    gateway, mon = supervisor.state(CEPH), supervisor.state(MON)
     return Cluster(
         folder,
         settings.project / "ceph" / "ceph.conf",
@@ -98,6 +105,14 @@ def describe(settings: Settings, supervisor: Supervisor, extra: str = "") -> Clu
         facts["size_gib"],
         extra,
     )
+
+
+def _take_over(settings: Settings, progress: Progress) -> None:
+    """Copy the weights of earlier runs out of their folder, which stays as it is."""
+    folder = FolderStore(settings.home / "weights")
+    if any(folder.list()):
+        progress("ceph: copy the weights that were kept in a folder")
+        mirror(folder, open_store(f"s3://{WEIGHTS}", settings, OPS))
 
 
 def make_keys(settings: Settings, store_plan: StorePlan) -> None:
@@ -129,7 +144,7 @@ def _prepare(cluster: Cluster, settings: Settings) -> None:
     if not _is_valid(certificate) or not key.is_file():
         run(plan.certificate_command(certificate, key), timeout_s=60)
         key.chmod(0o600)
-        Supervisor(settings).remove(GATEWAY)  # it reads its certificate when it starts
+        Supervisor(settings).remove(CEPH)  # it reads its certificate when it starts
 
 
 def _is_valid(certificate: Path) -> bool:
@@ -226,7 +241,8 @@ def _wait(supervisor: Supervisor, settings: Settings, name: str, check: Callable
 
 
 def _tail(settings: Settings, name: str) -> str:
-    file = settings.home / "ceph" / "log" / f"{name.removeprefix('ceph-')}.log"
+    part = "gateway" if name == CEPH else name.removeprefix("ceph-")
+    file = settings.home / "ceph" / "log" / f"{part}.log"
     lines: list[str] = []
     for path in (file, log_file(settings, name)):
         with suppress(OSError):

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sacristy.settings import Settings
-from sacristy.stack.services import log_file
+from sacristy.stack.services import CEPH, log_file
 from sacristy.supervision import Program
 
-CEPH, MON, OSD, GATEWAY = "ceph", "ceph-mon", "ceph-osd", "ceph-gateway"
-PROGRAMS = (MON, OSD, GATEWAY)  # the order of starting; they stop in the other
+MON, OSD = "ceph-mon", "ceph-osd"
+PROGRAMS = (MON, OSD, CEPH)  # the order of starting; they stop in the other
 CERTIFICATE, KEY = "ceph-certificate.pem", "ceph-certificate-key.pem"
 CERTIFICATE_DAYS = 825
 SOCKET_PATH_LIMIT = 90  # characters; longer ones break the daemons' admin sockets
@@ -88,7 +88,7 @@ def programs(cluster: Cluster, settings: Settings) -> dict[str, Program]:
     argvs = {
         MON: ("ceph-mon", "-f", "-i", "a"),
         OSD: ("ceph-osd", "-f", "-i", "0"),
-        GATEWAY: ("radosgw", "-f", "-n", "client.rgw.a"),
+        CEPH: ("radosgw", "-f", "-n", "client.rgw.a"),
     }
     return {
         name: Program(
