@@ -41,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--mlflow", type=Path, help="the Python of an environment that has MLflow")
     parser.add_argument("--json", type=Path, help="where to write all figures")
+    parser.add_argument("--only", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), help="measure only these")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
@@ -49,7 +50,7 @@ def main() -> None:
         address = start_mlflow(python, folder, stack)
         sqlite = f"sqlite:///{folder}/direct.db"
         results = {}
-        for candidate in CANDIDATES:
+        for candidate in arguments.only:
             print(f"… {candidate}", file=sys.stderr)
             url = address if "http" in candidate else sqlite
             results[candidate] = measure(candidate, folder, python, mongod, url)

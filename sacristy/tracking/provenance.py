@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,16 @@ def provenance(settings: Settings, name: str, script_folder: Path) -> tuple[dict
     return found, sources.diff
 
 
-def _code(project: Path, name: str, script_folder: Path) -> tuple[str, ...]:
+def _code(project: Path, name: str, script_folder: Path) -> Sequence[str]:
+    """Return the paths, relative to the project, that a run's code is taken to be."""
     if (project / "models" / name).is_dir():
         return image_paths(name)
     try:
-        return (script_folder.resolve().relative_to(project.resolve()).as_posix(),)
+        folder = script_folder.resolve().relative_to(project.resolve()).as_posix()
     except ValueError:
-        return ("models",)
+        return ["models"]
+    # Not all of the project: without git to ignore it, that would be our own home folder too.
+    return sorted(path.name for path in project.glob("*.py")) if folder == "." else [folder]
 
 
 def _lock(project: Path, name: str) -> str:

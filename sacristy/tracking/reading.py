@@ -17,6 +17,7 @@ class JournalReader:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.torn = 0
+        self.more = False  # the last batch was full: the next one waits already
         self._offset = 0
 
     def batch(self) -> list[Any]:
@@ -35,12 +36,15 @@ class JournalReader:
                 while content and b"\n" not in content:  # one line longer than a batch
                     more = file.read(BATCH_BYTES)
                     if not more:
+                        self.more = False
                         return b""
                     content += more
         except FileNotFoundError:
+            self.more = False
             return b""
         whole = content[: content.rfind(b"\n") + 1]
         self._offset += len(whole)
+        self.more = len(content) >= BATCH_BYTES
         return whole
 
     def _line(self, line: bytes) -> list[Any]:
