@@ -48,7 +48,10 @@ class Settings(BaseSettings):
     weights_endpoint: str = Field(default="", description="an S3 gateway that is not the embedded one")
     weights_ca: Path | None = Field(default=None, description="the certificate that the S3 gateway's is checked with")
     ceph_size_gib: int = Field(default=20, ge=3, description="the disk of the embedded Ceph, a sparse file")
-    registry: str = Field(default="", description="a folder of OCI layouts; empty: home/registry")
+    registry: str = Field(default="", description="https://host:port, or a folder of layouts; empty: home/registry")
+    registry_user: str = Field(default="", description="who logs in to the registry; empty: nobody")
+    registry_password: SecretStr | None = Field(default=None, description="empty: secrets/registry-password")
+    registry_ca: Path | None = Field(default=None, description="the certificate that the registry's is checked with")
     gateway_url: str = Field(default="", description="a gateway that is not the embedded one")
     omniboard_url: str = Field(default="", description="an Omniboard that is not the embedded one")
     user: str = Field(default_factory=lambda: _user(), description="who acts, for the audit trail")
@@ -104,8 +107,16 @@ class Settings(BaseSettings):
 
     @property
     def registry_location(self) -> str:
-        """The folder of the pushed images."""
+        """The folder or https:// address of the pushed images."""
         return self.registry or str(self.home / "registry")
+
+    @property
+    def registry_login(self) -> tuple[str, str]:
+        """The registry's user and password, both empty without a user. Raises NotInitialised without a password."""
+        if not self.registry_user:
+            return "", ""
+        given = self.registry_password
+        return self.registry_user, given.get_secret_value() if given else self.secret("registry-password")
 
     @property
     def images_folder(self) -> Path:

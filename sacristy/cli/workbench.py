@@ -9,7 +9,7 @@ from pymongo.database import Database
 
 from sacristy import settings as settings_module
 from sacristy.errors import ImageNotFound, NotPushed, RunNotBuilt, StackDown, StageEmpty
-from sacristy.images.registry import Registry, open_registry
+from sacristy.images.registry import Access, Registry, open_registry
 from sacristy.names import Reference, Version, parse_stage
 from sacristy.operator.deployment import Yard
 from sacristy.project import Model, load_model
@@ -48,7 +48,8 @@ class Workbench:
     @cached_property
     def registry(self) -> Registry:
         """Pushed images, and the stages."""
-        return open_registry(self.settings.registry_location)
+        user, password = self.settings.registry_login
+        return open_registry(self.settings.registry_location, Access(user, password, self.settings.registry_ca))
 
     def target(self, registry: Registry) -> Target:
         """Where images of a registry run."""

@@ -65,3 +65,16 @@ def test_a_database_address_from_the_environment_is_never_shown(home, monkeypatc
     monkeypatch.setenv("SACRISTY_MONGODB_URL", "mongodb://u:hunter2@db/x")
     assert "hunter2" not in repr(Settings())
     assert Settings().database_url(Role.SERVICE) == "mongodb://u:hunter2@db/x"
+
+
+def test_the_registrys_password_is_a_secret_of_the_home_or_given(home, monkeypatch):
+    assert Settings().registry_login == ("", "")
+    monkeypatch.setenv("SACRISTY_REGISTRY_USER", "ci")
+    with pytest.raises(NotInitialised):
+        _ = Settings().registry_login
+    (home / ".sacristy" / "secrets").mkdir(parents=True)
+    (home / ".sacristy" / "secrets" / "registry-password").write_text("kept\n")
+    assert Settings().registry_login == ("ci", "kept")
+    monkeypatch.setenv("SACRISTY_REGISTRY_PASSWORD", "given")
+    assert Settings().registry_login == ("ci", "given")
+    assert "given" not in repr(Settings())
