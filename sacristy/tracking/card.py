@@ -101,7 +101,7 @@ def _next_steps(model: str, run: int | None, gateway: str) -> str:
     link = f'<p><a href="{_text(gateway)}/models/{_text(model)}">Ask the model</a></p>' if gateway else ""
     if run is None:
         return link
-    commands = (f"sacristy show {run}", f"sacristy reproduce {run}", f"sacristy build {run}")
+    commands = (f"sacristy show {run}", f"sacristy reproduce {run}", f"sacristy release {model} --run {run}")
     return "<h2>Next</h2>" + "".join(f"<p><code>{command}</code></p>" for command in commands) + link
 
 

@@ -8,10 +8,9 @@ import sys
 import types
 from typing import Any, Literal, cast
 
-from sacred import SETTINGS, Experiment
-
 from sacristy.errors import SacristyError
 from sacristy.names import parse_model
+from sacristy.tracking.quiet_sacred import SETTINGS, Experiment
 from sacristy.tracking.recorded_run import RecordedRun, report
 
 # Code is recorded by its commit and its diff, not as copies with every run.

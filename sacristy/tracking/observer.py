@@ -13,13 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sacred.dependencies import get_digest
-from sacred.observers import RunObserver
-
 from sacristy.errors import RunNumberChosen
 from sacristy.settings import Settings
 from sacristy.tracking.journal import Journal
 from sacristy.tracking.provenance import provenance
+from sacristy.tracking.quiet_sacred import RunObserver, get_digest
 from sacristy.tracking.scalars import Scalars
 from sacristy.tracking.shipment import Shipment
 from sacristy.tracking.values import clean, plain

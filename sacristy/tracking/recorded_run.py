@@ -15,13 +15,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-from sacred import SETTINGS
-from sacred.run import Run
-
 from sacristy import settings
 from sacristy.tracking.capture import Capture, shown
 from sacristy.tracking.journal import OUTPUT
 from sacristy.tracking.observer import JournalObserver
+from sacristy.tracking.quiet_sacred import SETTINGS, Run
 from sacristy.tracking.values import NotANumber, as_number
 
 TERMINATED_EXIT_CODE = 128 + signal.SIGTERM

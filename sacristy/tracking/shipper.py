@@ -106,7 +106,7 @@ class Shipper:
         torn = self._reader.torn + self._reader.leftover()
         self._missing = torn + (words or {}).get("lost", 0) + (words is None)
         self._look_at_output(whole=True)
-        write_card(self.folder, self.state, self.run)
+        write_card(self.folder, self.state, self.run, settings.load().service_url("gateway"))
 
     def _send_last(self) -> None:
         sender = self._sending()
