@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/omniboard/run.py [--runs 10000] [--pictures FOLDER]
 
-Starts a stack of its own in a temporary home, copies a real run of a million points 10,000 times (its points once), opens
-the table, the run's curves, a comparison and the run card in headless Chromium, and prints how long each took.
+Starts a stack of its own in a temporary home, copies a real run of a million points 10,000 times (its points once),
+opens the table, the run's curves and a comparison in headless Chromium, and prints how long each took.
 """
 
 from __future__ import annotations
