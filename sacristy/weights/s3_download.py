@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, Protocol, TypeVar
 
 import botocore.exceptions as failures
@@ -97,9 +98,8 @@ def _range(store: Source, digest: str, start: int, size: int) -> tuple[bytes, in
             if code_of(error) in MISSING:
                 raise store.missing(digest) from None
             raise
-        with answer["Body"] as body:
-            content = body.read()
-        return content, _total(answer)
+        with closing(answer["Body"]) as body:  # its own `with` would give urllib3's stream and errors
+            return body.read(), _total(answer)
 
     return _again(ask)
 
