@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from sacristy.errors import CommandFailed, ProgramMissing
 
@@ -58,3 +60,32 @@ def follow(
         return subprocess.run(list(argv), cwd=folder, env=environment, stdout=stdout, check=False).returncode
     except FileNotFoundError:
         raise ProgramMissing(program=argv[0], mend=f"install {argv[0]}, or put it on PATH") from None
+
+
+def feed(argv: Sequence[str], write: Callable[[BinaryIO], None]) -> str:
+    """Run a program, give it what `write` writes on its standard input, and return what it printed.
+
+    If `write` raises, the program is ended and the error goes on. Raises CommandFailed or ProgramMissing.
+    """
+    log.debug("feed %s", argv)
+    with tempfile.TemporaryFile() as printed:
+        try:
+            process = subprocess.Popen(list(argv), stdin=subprocess.PIPE, stdout=printed, stderr=subprocess.STDOUT)
+        except FileNotFoundError:
+            raise ProgramMissing(program=argv[0], mend=f"install {argv[0]}, or put it on PATH") from None
+        try:
+            with cast("BinaryIO", process.stdin) as stream:
+                write(stream)
+        except BrokenPipeError:
+            pass  # it ended early: its own last line says why
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            code = process.wait()
+        printed.seek(0)
+        text = printed.read().decode(errors="replace").strip()
+    if code:
+        last = text.splitlines()[-1] if text else "it printed nothing"
+        raise CommandFailed(program=argv[0], code=code, last=last, command=" ".join(argv))
+    return text

@@ -770,3 +770,35 @@ class RunsUnsent(SacristyError):
     what = "{count} journals were not sent: {reason}"
     next = "they are kept; sacristy status shows whether MongoDB answers, then again: sacristy resync"
     http_status = 503
+
+
+# --- containers -----------------------------------------------------------------------------------------------
+
+
+class ImageNotInEngine(SacristyError):
+    """The Docker engine does not have an image of that name."""
+
+    what = "the Docker engine has no image {reference}"
+    next = "docker pull {reference}, or make one (deploy/images/serving/README.md)"
+
+
+class LocalWheelMissing(SacristyError):
+    """The CPU build of a package is not at hand."""
+
+    what = "there is no CPU build of {package}{version} with a hash of the lock"
+    next = "set PIP_FIND_LINKS to a folder with its wheel, or build with --variant cuda"
+
+
+class BaseNotFound(SacristyError):
+    """The environment image that a model's image is to lie on is nowhere."""
+
+    what = "there is no environment image {reference}, neither here nor in the registry"
+    next = "sacristy env build {model}, or sacristy build {model} --no-base"
+    http_status = 404
+
+
+class ImageWithoutBase(SacristyError):
+    """An image without a base has no Python in it, so it cannot be a container."""
+
+    what = "{image} was built without an environment image, and cannot run as a container"
+    next = "sacristy env build {model}, then sacristy build {model} --run {run} --rebuild"

@@ -11,7 +11,7 @@ import json
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError
@@ -52,6 +52,11 @@ class Settings(BaseSettings):
     registry_user: str = Field(default="", description="who logs in to the registry; empty: nobody")
     registry_password: SecretStr | None = Field(default=None, description="empty: secrets/registry-password")
     registry_ca: Path | None = Field(default=None, description="the certificate that the registry's is checked with")
+    serving_base: str = Field(
+        default="python:3.11-slim-bookworm", description="what environment images are built on; best by digest"
+    )
+    serving_variant: Literal["cpu", "cuda"] = Field(default="cpu", description="which environment images lie on")
+    target: Literal["process", "docker"] = Field(default="process", description="where images are tested and deployed")
     gateway_url: str = Field(default="", description="a gateway that is not the embedded one")
     omniboard_url: str = Field(default="", description="an Omniboard that is not the embedded one")
     user: str = Field(default_factory=lambda: _user(), description="who acts, for the audit trail")

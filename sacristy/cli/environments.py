@@ -1,4 +1,4 @@
-"""env: the Python environments that models are trained and served in."""
+"""env: the Python environments that models are trained and served in, as folders and as images."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
 from sacristy.environments import CATEGORIES, ensure_environment
 from sacristy.errors import ModelTestsFailed
+from sacristy.images.base import build_environment, tag_of
+from sacristy.images.copy import copy_image
+from sacristy.images.wheelhouse import Variant
 from sacristy.project import Model, model_names
 
 PANEL = "From script to run"
 STACK_CATEGORIES = "packages dev-packages embedded"
 Models = Annotated[list[str] | None, typer.Argument(help="Models; all of them if none is named.", metavar="[MODEL]...")]
 
-env = typer.Typer(help="Python environments of models: make, test, lock.", no_args_is_help=True)
+env = typer.Typer(help="Python environments of models: make, build, test, lock.", no_args_is_help=True)
 
 
 @env.command()
@@ -32,6 +35,35 @@ def make(models: Models = None, json: JsonFlag = False) -> None:
             made[model.name] = str(ensure_environment(bench.settings, model.lock))
         if not json:
             done(f"environment of {model.name}: {made[model.name]}", clock())
+    emit(made, json, lambda: None)
+
+
+@env.command()
+def build(
+    models: Models = None,
+    base: Annotated[
+        str, typer.Option(help="The image to build on, best by digest; the setting serving_base if not given.")
+    ] = "",
+    variant: Annotated[
+        Variant | None, typer.Option(help="cpu or cuda; the setting serving_variant if not given.")
+    ] = None,
+    train: Annotated[bool, typer.Option("--train", help="With what training needs too.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Build the environment image of each model with the Docker engine, and push it: once per Pipfile.lock."""
+    bench = Workbench()
+    made = {}
+    for model in chosen(bench, models):
+        wanted = variant or Variant(bench.settings.serving_variant)
+        with timed() as clock, steps(f"environment image of {model.name}", quiet=json) as progress:
+            image = build_environment(
+                bench.settings, model, bench.built, base=base, variant=wanted, train=train, progress=progress
+            )
+            report = copy_image(bench.built, bench.registry, image.repository, image.digest, progress)
+            bench.registry.tag(image.repository, tag_of(wanted, train=train), image.digest)
+        made[model.name] = {"image": image.reference, "bytes_sent": report.bytes_sent}
+        if not json:
+            done(f"environment image of {model.name}: {image.reference}", clock())
     emit(made, json, lambda: None)
 
 

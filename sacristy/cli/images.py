@@ -9,12 +9,14 @@ import typer
 from sacristy.cli.arguments import ImageName, ModelName
 from sacristy.cli.printing import JsonFlag, done, emit, short, steps, table, timed
 from sacristy.cli.workbench import Workbench
+from sacristy.images.base import NOTED, Base, base_of, bring_here
 from sacristy.images.build import BuiltImage
 from sacristy.images.build import build as build_image
-from sacristy.images.copy import CopyReport, copy_image
+from sacristy.images.copy import CopyReport, Progress, copy_image
+from sacristy.images.wheelhouse import Variant
 from sacristy.names import parse_run
 from sacristy.targets.target import Image
-from sacristy.tracking.runs import find_run, newest_run
+from sacristy.tracking.runs import RunRecord, annotate, find_run, newest_run
 
 PANEL = "From run to image"
 
@@ -29,12 +31,15 @@ def build(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make run.N if the run's image came out different.")
     ] = False,
+    no_base: Annotated[
+        bool, typer.Option("--no-base", help="Leave the environment out: for the process target only.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Make the image of a run. The same run gives the same digest, every time and everywhere."""
     bench = Workbench()
     with timed() as clock:
-        image = make(bench, model, run, allow_dirty=allow_dirty, rebuild=rebuild, quiet=json)
+        image = make(bench, model, run, allow_dirty=allow_dirty, rebuild=rebuild, no_base=no_base, quiet=json)
     emit(
         image, json, lambda: done(f"built {image.model}:{image.version} {image.digest} ({image.size:,} bytes)", clock())
     )
@@ -73,15 +78,42 @@ def images(
 
 
 def make(
-    bench: Workbench, model: str, run: int | None, *, allow_dirty: bool = False, rebuild: bool = False, quiet: bool
+    bench: Workbench,
+    model: str,
+    run: int | None,
+    *,
+    allow_dirty: bool = False,
+    rebuild: bool = False,
+    no_base: bool = False,
+    quiet: bool,
 ) -> BuiltImage:
     """Build a run's image with progress shown."""
     bench.model(model)
     record = find_run(bench.database, run) if run else newest_run(bench.database, model)
     with steps(f"building {model} from run {record.id}", quiet) as progress:
-        return build_image(
-            bench.settings, record, store=bench.store, allow_dirty=allow_dirty, rebuild=rebuild, progress=progress
+        base = None if no_base else base_for(bench, record, anew=rebuild, progress=progress)
+        built = build_image(
+            bench.settings,
+            record,
+            store=bench.store,
+            allow_dirty=allow_dirty,
+            rebuild=rebuild,
+            base=base,
+            progress=progress,
         )
+    annotate(bench.database, record.id, NOTED, base.digest if base else "")
+    return built
+
+
+def base_for(bench: Workbench, record: RunRecord, *, anew: bool, progress: Progress) -> Base | None:
+    """Return the environment image that a run's image is to lie on, brought to this machine; None if there is none."""
+    variant = Variant(bench.settings.serving_variant)
+    found = base_of(record, variant, bench.registry, bench.built, anew=anew)
+    if found is None:
+        return None
+    base, where = found
+    bring_here(base, where, bench.built, progress)
+    return base
 
 
 def send(bench: Workbench, image: Image, *, quiet: bool) -> CopyReport:

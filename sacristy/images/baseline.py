@@ -11,8 +11,8 @@ from sacristy.tracking.runs import RunRecord
 SCHEMA = 1
 
 
-def baseline(run: RunRecord, version: Version) -> dict[str, Any]:
-    """Return what is known of a run as plain JSON."""
+def baseline(run: RunRecord, version: Version, base_image: str | None = None) -> dict[str, Any]:
+    """Return what is known of a run as plain JSON. `base_image`: the digest of the environment image below."""
     return {
         "schema": SCHEMA,
         "model": run.model,
@@ -23,7 +23,7 @@ def baseline(run: RunRecord, version: Version) -> dict[str, Any]:
         "sources": run.sources,
         "data": plain(run.data),
         "lock": run.lock,
-        "base_image": None,
+        "base_image": base_image,
         "config": plain(run.config),
         "result": plain(run.result),
         "weights": [

@@ -9,9 +9,10 @@ from typing import Any, BinaryIO, cast
 
 from sacristy.errors import DirtyTree, RunIncomplete, RunNotCompleted, RunWithoutWeights, SourcesChanged, VersionTaken
 from sacristy.images import layers
+from sacristy.images.base import Base
 from sacristy.images.baseline import baseline
 from sacristy.images.layers import Member, write_layer
-from sacristy.images.layout import OciLayout
+from sacristy.images.layout import FolderRegistry, OciLayout
 from sacristy.images.manifest import (
     CONFIG,
     LAYER,
@@ -52,10 +53,13 @@ def build(
     store: Store,
     allow_dirty: bool = False,
     rebuild: bool = False,
+    base: Base | None = None,
     progress: Progress = lambda _: None,
 ) -> BuiltImage:
     """Make the image of a run in Settings.images_folder, tagged with its version.
 
+    `base`: the environment image to lie on, which Settings.images_folder must have; without one it is for the process
+    target only.
     Built again, it is the same image. If it comes out different from every version of this run, `rebuild` makes the
     next version, and without it VersionTaken is raised. Raises also RunNotCompleted, RunIncomplete,
     RunWithoutWeights, DirtyTree, SourcesChanged, CommitNotFound, BlobNotFound, BlobDamaged or PathNotWritable.
@@ -64,8 +68,18 @@ def build(
     sources = sources_of(settings, run)
     created = commit_time(settings.project, run.commit) if run.commit else 0
     layout = OciLayout(settings.images_folder / parse_model(run.model))
+    if base:
+        share_layers(FolderRegistry(settings.images_folder), run.model, base)
     shared = [_store_layer(layout, part, members, progress) for part, members in _shared_parts(run, sources, store)]
-    return _tagged(layout, run, shared, created, rebuild=rebuild)
+    return _tagged(layout, _Recipe(run, shared, created, base), rebuild=rebuild)
+
+
+def share_layers(built: FolderRegistry, repository: str, base: Base) -> None:
+    """Let a repository have the layers of its base, which are on this disk once. Raises BlobNotFound."""
+    for layer in base.layers:
+        if not built.has_blob(repository, layer.digest) and not built.mount(repository, layer.digest, base.repository):
+            with built.open_blob(base.repository, layer.digest) as source:  # a file system without links
+                built.put_blob(repository, layer.digest, source)
 
 
 def require_buildable(run: RunRecord, *, allow_dirty: bool) -> None:
@@ -111,19 +125,30 @@ def _store_layer(layout: OciLayout, part: str, members: list[Member], progress: 
         return Descriptor(LAYER, blob.commit(), blob.size, {PART: part})
 
 
-def _tagged(layout: OciLayout, run: RunRecord, shared: list[Descriptor], created: int, *, rebuild: bool) -> BuiltImage:
+@dataclass(frozen=True)
+class _Recipe:
+    """What an image is made of, whatever its version is called. `shared`: our layers but the baseline."""
+
+    run: RunRecord
+    shared: list[Descriptor]
+    created: int
+    base: Base | None
+
+
+def _tagged(layout: OciLayout, recipe: _Recipe, *, rebuild: bool) -> BuiltImage:
     """Return the version that this image is already, or make the next one."""
+    run = recipe.run
     tags = layout.index().tags
     rebuilds = 0
     while (version := Version(run.id, rebuilds)) and str(version) in tags:
-        image = _Documents(run, version, shared, created)
+        image = _Documents(recipe, version)
         if image.digest == tags[str(version)]:
             return image.built(new=False)
         rebuilds += 1
-    image = _Documents(run, version, shared, created)
+    image = _Documents(recipe, version)
     if rebuilds and not rebuild:
         newest = Version(run.id, rebuilds - 1)
-        built = _Documents(run, newest, shared, created).digest
+        built = _Documents(recipe, newest).digest
         name = f"{run.model}:{newest}"
         raise VersionTaken(image=name, found=tags[str(newest)], run=run.id, built=built)
     image.store(layout)
@@ -134,17 +159,19 @@ def _tagged(layout: OciLayout, run: RunRecord, shared: list[Descriptor], created
 class _Documents:
     """Everything of an image that depends on its version: baseline, configuration and manifest."""
 
-    def __init__(self, run: RunRecord, version: Version, shared: list[Descriptor], created: int) -> None:
-        facts = baseline(run, version)
+    def __init__(self, recipe: _Recipe, version: Version) -> None:
+        base = recipe.base
+        facts = baseline(recipe.run, version, base.digest if base else None)
         buffer = BytesIO()
         write_layer(cast("Any", buffer), [layers.baseline_member(canonical(facts))])
         self.version = version
-        self.model = run.model
+        self.model = recipe.run.model
         self._baseline = buffer.getvalue()
         last = described(self._baseline, LAYER)
-        self.layers = [*shared, Descriptor(LAYER, last.digest, last.size, {PART: "baseline"})]
-        names = labels(facts, created)
-        self._config = image_config(self.layers, names, created)
+        own = [*recipe.shared, Descriptor(LAYER, last.digest, last.size, {PART: "baseline"})]
+        self.layers = [*(base.layers if base else ()), *own]
+        names = labels(facts, recipe.created)
+        self._config = image_config(own, names, recipe.created, base.config if base else None)
         self._manifest = image_manifest(described(self._config, CONFIG), self.layers, names)
         self.digest = digest_of(self._manifest)
 

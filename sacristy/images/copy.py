@@ -13,11 +13,12 @@ Progress = Callable[[str], None]
 
 @dataclass
 class CopyReport:
-    """What a copy sent, and what was there already."""
+    """What a copy sent, what was there already, and what another repository of the target had."""
 
     blobs_sent: int = 0
     bytes_sent: int = 0
     blobs_present: int = 0
+    blobs_mounted: int = 0
 
 
 def copy_image(
@@ -34,6 +35,10 @@ def copy_image(
     for blob in documents.blobs(manifest):
         if target.has_blob(repository, blob.digest):
             report.blobs_present += 1
+            continue
+        origin = blob.annotations.get(documents.BASE)
+        if origin and target.mount(repository, blob.digest, origin):
+            report.blobs_mounted += 1
             continue
         progress(f"{blob.annotations.get(documents.PART, 'blob')}, {blob.size:,} bytes")
         with source.open_blob(repository, blob.digest) as stream:

@@ -98,7 +98,7 @@ class HttpRegistry(Registry):
         return True
 
     def mount(self, repository: str, digest: str, origin: str) -> bool:
-        """Take a blob over from another repository of this registry without sending it; say whether that went."""
+        """See Registry."""
         upload = Upload(self._session, parse_model(repository), mount=(parse_digest(digest), origin))
         if not upload.mounted:
             upload.cancel()

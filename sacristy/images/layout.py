@@ -7,6 +7,7 @@ operating system takes back from a killed process.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,6 +143,20 @@ class FolderRegistry(Registry):
         else:
             stream = BytesIO(source) if isinstance(source, bytes) else source
             store.put_stream(stream, expected=digest)
+        return True
+
+    def mount(self, repository: str, digest: str, origin: str) -> bool:
+        """See Registry. Blobs never change, so both repositories hold the same file."""
+        found = self.layout(origin).store.path(parse_digest(digest))
+        target = self.layout(repository).store.path(digest)
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(found, target)
+            except FileExistsError:
+                return True
+            except OSError:  # it is not there, or the file system knows no links
+                return False
         return True
 
     def open_blob(self, repository: str, digest: str) -> BinaryIO:

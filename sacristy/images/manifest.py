@@ -22,7 +22,10 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 PART = "dev.sacristy.part"  # annotation of our own layers: runtime, model, weights or baseline
+BASE = "dev.sacristy.base"  # annotation of a base's layers: the repository that they come from
 LABEL = "dev.sacristy."
+BASE_DIGEST = "org.opencontainers.image.base.digest"
+BASE_NAME = "org.opencontainers.image.base.name"
 MAX_DOCUMENT = 4 << 20  # bytes; registries refuse larger manifests too
 PLATFORM = {"architecture": "amd64", "os": "linux"}  # without a base: fixed, so that every machine agrees
 
@@ -82,6 +85,7 @@ def labels(baseline: Json, created: int) -> dict[str, str]:
         "org.opencontainers.image.version": str(baseline["version"]),
         "org.opencontainers.image.revision": str(baseline["commit"]),
         "org.opencontainers.image.created": timestamp(created),
+        **({BASE_DIGEST: str(baseline["base_image"])} if baseline.get("base_image") else {}),
         **{LABEL + key: str(value) for key, value in facts.items()},
     }
 
@@ -91,21 +95,40 @@ def timestamp(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def image_config(layers: Sequence[Descriptor], facts: Mapping[str, str], created: int) -> bytes:
-    """Return the configuration of an image whose layers are plain tar files: their digests are their diff ids."""
+def image_config(
+    layers: Sequence[Descriptor], facts: Mapping[str, str], created: int, base: Json | None = None
+) -> bytes:
+    """Return the configuration of an image whose layers are plain tar files: their digests are their diff ids.
+
+    `base`: the configuration of the image below; its layers come first, and what it says holds where ours says nothing.
+    """
     history = [
         {"created": timestamp(created), "created_by": f"sacristy {layer.annotations.get(PART, 'layer')}"}
         for layer in layers
     ]
+    below = base or {}
     return canonical(
         PLATFORM
+        | {key: below[key] for key in PLATFORM if key in below}
         | {
             "created": timestamp(created),
-            "config": RUNTIME | {"Labels": dict(facts)},
-            "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
-            "history": history,
+            "config": _runtime(below.get("config") or {}) | {"Labels": dict(facts)},
+            "rootfs": {"type": "layers", "diff_ids": _diff_ids(below) + [layer.digest for layer in layers]},
+            "history": [*(below.get("history") or []), *history],
         }
     )
+
+
+def _runtime(below: Json) -> Json:
+    """Return how an image runs: ours, with the environment variables and the health check of the image below."""
+    ours = [entry.partition("=")[0] for entry in RUNTIME["Env"]]
+    kept = [entry for entry in below.get("Env") or [] if entry.partition("=")[0] not in ours]
+    health = {"Healthcheck": below["Healthcheck"]} if below.get("Healthcheck") else {}
+    return RUNTIME | health | {"Env": kept + RUNTIME["Env"]}
+
+
+def _diff_ids(below: Json) -> list[str]:
+    return [str(digest) for digest in (below.get("rootfs") or {}).get("diff_ids") or []]
 
 
 def image_manifest(config: Descriptor, layers: Sequence[Descriptor], facts: Mapping[str, str]) -> bytes:

@@ -69,6 +69,10 @@ class Registry(ABC):
         """Bring a blob in unless it is there, and say whether it was brought. Raises BlobDamaged if it is not that."""
 
     @abstractmethod
+    def mount(self, repository: str, digest: str, origin: str) -> bool:
+        """Take a blob over from another repository of this registry without sending it; say whether that went."""
+
+    @abstractmethod
     def open_blob(self, repository: str, digest: str) -> BinaryIO:
         """Return a blob's bytes, verified while they are read. Raises BlobNotFound."""
 

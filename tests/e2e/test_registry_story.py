@@ -1,4 +1,4 @@
-"""The way of the demo, with a real registry over HTTPS in the middle: Debian's docker-registry, an htpasswd, an own CA."""
+"""The demo's way with a real registry over HTTPS: Debian's docker-registry, an htpasswd, a CA of its own."""
 
 import shutil
 

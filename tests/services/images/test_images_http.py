@@ -50,13 +50,6 @@ def test_a_stored_image_goes_in_parts_smaller_than_a_layer(registry, built, imag
     assert copy_image(built, registry, "toy", image.digest).blobs_sent == 0
 
 
-def test_a_blob_is_taken_over_from_another_repository(registry):
-    registry.put_blob("toy", digest_of(b"abc"), b"abc")
-    assert registry.mount("other", digest_of(b"abc"), "toy")
-    assert registry.has_blob("other", digest_of(b"abc"))
-    assert not registry.mount("other", digest_of(b"abd"), "toy")
-
-
 @pytest.mark.parametrize("changes", [{"password": "wrong"}, {"user": ""}])
 def test_a_wrong_password_is_one_error(server, changes):
     registry = server.registry(**changes)

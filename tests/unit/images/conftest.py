@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import git
 import pytest
 
+from sacristy.images.archive import import_archive
+from sacristy.images.base import open_base, repository_of
 from sacristy.images.build import build
 from sacristy.images.layout import FolderRegistry
+from sacristy.images.manifest import digest_of
 from sacristy.settings import Settings
 from sacristy.sources import describe, image_paths
 from sacristy.tracking.runs import RunRecord, WeightsFile
@@ -105,3 +111,38 @@ def built(settings) -> FolderRegistry:
 def image(settings, store, run_of):
     """A built image of run 7."""
     return build(settings, run_of(), store=store)
+
+
+def engine_archive(path: Path, layers: list[bytes], **config: object) -> Path:
+    """Write an archive as `docker image save` does."""
+    facts = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Env": ["PATH=/opt/env/bin:/bin", "PYTHONPATH=/elsewhere"], "Healthcheck": {"Test": ["CMD", "ask"]}},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]},
+        "history": [{"created_by": "a base"} for _ in layers],
+    } | config
+    names = [f"{number}/layer.tar" for number in range(len(layers))]
+    members = dict(zip(names, layers, strict=True)) | {"config.json": json.dumps(facts).encode()}
+    members["manifest.json"] = json.dumps([{"Config": "config.json", "RepoTags": None, "Layers": names}]).encode()
+    with tarfile.open(path, "w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture
+def base(built, tmp_path):
+    """An environment image of the run's lock, among the images built here."""
+    archive = engine_archive(tmp_path / "base.tar", [b"b" * 5000, b"c" * 700_000])
+    repository = repository_of(FACTS["lock"])
+    built.tag(repository, "cpu", import_archive(archive, built, repository))
+    return open_base(built, repository, "cpu")
+
+
+@pytest.fixture
+def based(settings, store, run_of, base):
+    """The image of run 7 on that base."""
+    return SimpleNamespace(base=base, image=build(settings, run_of(), store=store, base=base))

@@ -184,6 +184,29 @@ def test_a_copy_sends_only_what_is_missing(registry, built, image, settings, sto
     assert registry.read_manifest("toy", second.digest) == built.read_manifest("toy", second.digest)
 
 
+def test_a_blob_is_taken_over_from_another_repository(registry):
+    registry.put_blob("toy", digest_of(b"abc"), b"abc")
+    assert registry.mount("other", digest_of(b"abc"), "toy")
+    assert registry.has_blob("other", digest_of(b"abc"))
+    with registry.open_blob("other", digest_of(b"abc")) as source:
+        assert source.read() == b"abc"
+    assert not registry.mount("other", digest_of(b"abd"), "toy")
+
+
+def test_of_a_base_that_the_registry_has_nothing_is_sent(registry, built, based):
+    copy_image(built, registry, based.base.repository, based.base.digest)
+    report = copy_image(built, registry, "toy", based.image.digest)
+    assert report.blobs_mounted == len(based.base.layers)
+    ours = registry.size("toy", based.image.digest) - sum(layer.size for layer in based.base.layers)
+    assert report.bytes_sent == ours
+    assert registry.read_manifest("toy", based.image.digest) == built.read_manifest("toy", based.image.digest)
+
+
+def test_a_base_that_the_registry_has_not_is_sent_along(registry, built, based):
+    report = copy_image(built, registry, "toy", based.image.digest)
+    assert (report.blobs_mounted, report.bytes_sent) == (0, registry.size("toy", based.image.digest))
+
+
 def test_an_interrupted_copy_shows_no_image_and_goes_on(registry, built, image, monkeypatch):
     put = type(registry).put_blob
     count = []
