@@ -12,12 +12,22 @@ from functools import partial
 
 from sacristy.errors import SacristyError
 from sacristy.settings import Role, Settings, load
+from sacristy.tracking.card_upkeep import refresh_cards
 from sacristy.tracking.database import connect
 from sacristy.tracking.resync import reap, resync
 
 log = logging.getLogger("keeper")
 
 EVERY_S = 60.0
+
+
+def write_cards(settings: Settings) -> None:
+    """Write the run cards that are due. Raises DatabaseUnreachable."""
+    database = connect(settings, Role.TRAINING)
+    with database.client:
+        refreshed = refresh_cards(database, settings.service_url("gateway"))
+    if refreshed:
+        log.info("the cards of runs %s were written anew", ", ".join(map(str, refreshed)))
 
 
 def turn(settings: Settings) -> None:
@@ -32,6 +42,7 @@ def turn(settings: Settings) -> None:
             log.info("run %s: %s points of its journal were sent", resent.run, resent.points)
         elif resent.outcome == "unsent":
             log.warning("%s: %s", resent.folder.name, resent.reason)
+    write_cards(settings)
 
 
 def main() -> None:

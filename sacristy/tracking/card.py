@@ -50,6 +50,7 @@ def card(
         _table("Result", _flat(about.get("result"))),
         f"<h2>Curves</h2>{figures}" if figures else "",
         _table("Where it comes from", _origin(about)),
+        _table("What became of it", release(about)),
         _table("Weights", {f["name"]: f"{f['digest']} · {f['size']:,} bytes" for f in _weights(about)}),
         _table("Configuration", _flat(about.get("config"))),
         _next_steps(model, run, gateway),
@@ -95,6 +96,20 @@ def _origin(about: dict[str, Any]) -> dict[str, Any]:
         "host": (about.get("host") or {}).get("hostname"),
     }
     return {name: value for name, value in rows.items() if value}
+
+
+def release(about: dict[str, Any]) -> dict[str, Any]:
+    """Return the run's image, its verdict, and the stages that it was moved to, as rows."""
+    verdict = about.get("sacristy.acceptance") or {}
+    rows: dict[str, Any] = {}
+    if verdict:
+        rows["image"] = f"{about.get('sacristy.model')}:{verdict.get('version')} · {verdict.get('digest')}"
+        rows["acceptance"] = "passed" if verdict.get("passed") else f"not passed: {verdict.get('reason')}"
+    for stage, move in (about.get("sacristy.stages") or {}).items():
+        rows[f"moved to {stage}"] = f"{move.get('at'):%Y-%m-%d %H:%M} by {move.get('by')}"
+    for stage, place in (about.get("sacristy.deployments") or {}).items():
+        rows[f"deployment in {stage}"] = f"{place.get('state')} on {place.get('target')} {place.get('reason', '')}"
+    return rows
 
 
 def _next_steps(model: str, run: int | None, gateway: str) -> str:

@@ -6,9 +6,12 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
+from bson import ObjectId
+
 from sacristy.errors import NoRun, UnknownRun
 from sacristy.tracking.database import Documents
 
+CARD_DUE = "sacristy.card_due"  # the run card is to be written anew: card_upkeep.py
 LISTED = {"captured_out": 0, "host": 0, "experiment.dependencies": 0, "info.metrics": 0}
 
 
@@ -98,7 +101,7 @@ def list_runs(
 
 def annotate(db: Documents, run_id: int, key: str, value: Any) -> None:
     """Set `sacristy.<key>` of a run from a service; the training's own writes leave it alone. Raises UnknownRun."""
-    done = db.runs.update_one({"_id": run_id}, {"$set": {f"sacristy.{key}": value}})
+    done = db.runs.update_one({"_id": run_id}, {"$set": {f"sacristy.{key}": value, CARD_DUE: ObjectId()}})
     if not done.matched_count:
         raise UnknownRun(run=run_id)
 

@@ -16,7 +16,7 @@ KEEP = ["find", "insert", "update", "remove", "createIndex", "createCollection"]
 
 RUNS = ("runs", "points", "metrics", "fs.files", "fs.chunks")
 OMNIBOARD_OWN = ("omniboard.settings", "omniboard.metric.columns", "omniboard.custom.columns")
-RECORDS = ("evidence", "promotions", "deployments")  # the audit trail: added to, never removed from
+RECORDS = ("evidence", "approvals", "promotions", "deployments")  # the audit trail: added to, never removed from
 SERVICE_OWN = ("locks",)
 
 INDEXES: dict[str, list[IndexModel]] = {
@@ -35,6 +35,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "points": [IndexModel([("run", ASCENDING), ("metric", ASCENDING), ("chunk", ASCENDING)], unique=True)],
     "evidence": [IndexModel([("digest", ASCENDING), ("at", DESCENDING)])],
+    "approvals": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("digest", ASCENDING)])],
     "promotions": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("at", ASCENDING)])],
     "deployments": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("at", DESCENDING)])],
     "metrics": [IndexModel([("run_id", ASCENDING), ("name", ASCENDING)], unique=True)],
