@@ -802,3 +802,60 @@ class ImageWithoutBase(SacristyError):
 
     what = "{image} was built without an environment image, and cannot run as a container"
     next = "sacristy env build {model}, then sacristy build {model} --run {run} --rebuild"
+
+
+class WeightsDamaged(SacristyError):
+    """Blobs that something refers to are missing or not what they should be."""
+
+    what = "{count} blobs in {location} are missing or damaged"
+    next = "sacristy restore brings them from a backup; or train and build again"
+
+
+class BackupUnusable(SacristyError):
+    """A place does not hold a backup that was finished, or one that can be read."""
+
+    what = "{location} holds no backup to restore: {reason}"
+    next = "sacristy backup makes one; name another with --name"
+
+
+class StackNotEmpty(SacristyError):
+    """A restore onto a stack that has runs of its own."""
+
+    what = "the database has runs that are not in the backup {name}, such as run {run}"
+    next = "restore onto an empty stack: SACRISTY_HOME=another-folder sacristy up"
+    http_status = 409
+
+
+# --- release: approvals, signatures, retention ----------------------------------------------------------------
+
+
+class ApprovalMissing(SacristyError):
+    """Promotion to production without the approvals that the policy asks for."""
+
+    what = "{image} needs {wanted} approvals by others than {user} to go to {stage}, and has {found}"
+    next = "somebody else says: sacristy approve {image} {stage} --why '...'"
+    http_status = 409
+
+
+class ApprovalWithoutReason(SacristyError):
+    """An approval that does not say why."""
+
+    what = "the approval of {image} for {stage} needs a reason"
+    next = "pass --why 'what was looked at', which the audit trail keeps"
+    http_status = 400
+
+
+class Unsigned(SacristyError):
+    """An image that no promotion of this project signed."""
+
+    what = "{image} is not signed"
+    next = "promote it to sign it: sacristy promote {image} STAGE --why '...'"
+    http_status = 409
+
+
+class SignatureInvalid(SacristyError):
+    """An image with a signature that does not count: by another key, or of another image."""
+
+    what = "the signature of {image} does not count: {reason}"
+    next = "find out who put it there; sacristy promote {image} STAGE --why '...' signs what passed its test"
+    http_status = 409

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sacristy.errors import PathNotWritable
+from sacristy.images.signature import PRIVATE, PUBLIC, Keys, new_private_key, public_pem
 from sacristy.settings import Role, Settings
 
 FOLDERS = (
@@ -48,6 +49,9 @@ def init(settings: Settings) -> InitReport:
         for name, make in secret_makers().items():
             path = settings.home / "secrets" / name
             _note(report, make_secret(path, make), f"secrets/{name}")
+        keys = Keys(settings.home / "secrets")
+        made = make_secret(keys.folder / PUBLIC, lambda: public_pem(keys.private()))
+        _note(report, made, f"secrets/{PUBLIC}")
     except OSError as error:
         raise PathNotWritable(path=error.filename or settings.home, reason=error.strerror) from None
     return report
@@ -56,7 +60,7 @@ def init(settings: Settings) -> InitReport:
 def secret_makers() -> dict[str, Callable[[], str]]:
     """Return how each secret is generated, by file name."""
     passwords: dict[str, Callable[[], str]] = {f"mongodb-{role}": _password for role in Role}
-    return passwords | {KEYFILE: _keyfile, "gateway-token": _password}
+    return passwords | {KEYFILE: _keyfile, "gateway-token": _password, PRIVATE: new_private_key}
 
 
 def secret_mode(name: str) -> int:

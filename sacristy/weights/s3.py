@@ -34,20 +34,31 @@ BLOBS, INCOMING, HINTS, RENEWED = "blobs/sha256/", "incoming/", "hints/", "renew
 
 
 class S3Store:
-    """Blobs in a bucket. `user`: whose keys from secrets/ceph-<user> are used. Safe for several threads."""
+    """Blobs in a bucket. Safe for several threads.
 
-    def __init__(self, bucket: str, settings: Settings, user: str = "training", attempts: int = ATTEMPTS) -> None:
+    `user`: whose keys from secrets/ceph-<user> are used; `keys`: another file of keys.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        settings: Settings,
+        user: str = "training",
+        attempts: int = ATTEMPTS,
+        keys: Path | None = None,
+    ) -> None:
         self.bucket = bucket
         self.location = f"s3://{bucket} at {settings.s3_endpoint or 'AWS'}"
         self.cache = Cache(settings.cache_folder / "blobs")
-        self._settings, self._user, self._attempts = settings, user, attempts
+        self._settings, self._attempts = settings, attempts
+        self._user, self._keys = user, keys
         self._uploads = settings.home / "run" / "uploads"
 
     @cached_property
     def client(self) -> Any:
         """The boto3 client."""
         with asking(self.location):
-            return open_client(self._settings, self._user, self._attempts)
+            return open_client(self._settings, self._user, self._attempts, self._keys)
 
     def put(self, path: Path, progress: Progress = silent) -> tuple[str, int]:
         """Hash and send a file in one pass. See Store.put; also raises StoreAway, StoreRefused or StoreFull.

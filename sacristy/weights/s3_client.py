@@ -26,12 +26,12 @@ AWAY = (failures.HTTPClientError, failures.ConnectionError, failures.IncompleteR
 NO_KEYS = (failures.NoCredentialsError, failures.PartialCredentialsError)
 
 
-def open_client(settings: Settings, user: str, attempts: int = ATTEMPTS) -> Any:
+def open_client(settings: Settings, user: str, attempts: int = ATTEMPTS, keys_file: Path | None = None) -> Any:
     """Return a client for the gateway of these settings. It connects when it is first asked something.
 
-    Keys: AWS_ACCESS_KEY_ID and its kin, else secrets/ceph-<user>, else where boto3 looks.
+    Keys: `keys_file`, else AWS_ACCESS_KEY_ID and its kin, else secrets/ceph-<user>, else where boto3 looks.
     """
-    access, secret = keys(settings.home / "secrets", user)
+    access, secret = read_keys(keys_file) if keys_file else keys(settings.home / "secrets", user)
     ca = settings.s3_ca
     return boto3.client(
         "s3",
@@ -66,8 +66,13 @@ def keys(folder: Path, user: str) -> tuple[str | None, str | None]:
     """Return the access and the secret key of a user, or a pair of None to let boto3 look for them."""
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         return None, None
+    return read_keys(folder / f"ceph-{user}")
+
+
+def read_keys(path: Path) -> tuple[str | None, str | None]:
+    """Return what a file of `access:secret` holds, or a pair of None if there is none."""
     try:
-        access, _, secret = (folder / f"ceph-{user}").read_text().strip().partition(":")
+        access, _, secret = path.read_text().strip().partition(":")
     except OSError:
         return None, None
     return access, secret

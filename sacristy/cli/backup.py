@@ -1,0 +1,68 @@
+"""backup, restore: the database and the store to another place, and back onto an empty stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sacristy.cli.printing import JsonFlag, done, emit, table, timed
+from sacristy.cli.progress import bytes_bar
+from sacristy.cli.weights import open_as, references
+from sacristy.cli.workbench import Workbench
+from sacristy.errors import WeightsDamaged
+from sacristy.stack import backup as keeping
+from sacristy.stack.vault import Gateway, open_vault
+
+PANEL = "The store"
+Place = Annotated[str, typer.Argument(help="A folder, or s3://bucket.", metavar="PLACE")]
+Endpoint = Annotated[str, typer.Option(help="The gateway of s3://, if it is not the project's own.")]
+Ca = Annotated[Path | None, typer.Option(help="The certificate that this gateway's is checked with.")]
+KeyFile = Annotated[Path | None, typer.Option("--keys", help="A file with this gateway's keys: access:secret.")]
+
+
+def backup(place: Place, endpoint: Endpoint = "", ca: Ca = None, keys: KeyFile = None, json: JsonFlag = False) -> None:
+    """Copy the database, and all weights that any run or version refers to. A second backup copies what is new."""
+    bench = Workbench()
+    vault = open_vault(place, bench.settings, Gateway(endpoint, ca, keys))
+    digests = list(references(bench))
+    with timed() as clock, bytes_bar("backup", None, json) as progress:
+        made, copied = keeping.backup(bench.settings, open_as(bench, "serving"), vault, digests, progress)
+    documents = sum(facts["documents"] for facts in made.collections.values())
+    text = f"{made.name}: {documents:,} documents, {len(made.blobs)} blobs, {copied.bytes:,} bytes of them new"
+
+    def show() -> None:
+        table("Lost before this backup", ["digest"], [(digest,) for digest in copied.lost], "Everything was there.")
+        done(text, clock())
+
+    emit({"backup": made, "copied": copied}, json, show)
+    if copied.lost:
+        raise WeightsDamaged(count=len(copied.lost), location=bench.settings.weights_location)
+
+
+def restore(
+    place: Place,
+    name: Annotated[str, typer.Option(help="Which backup; the newest if not given.")] = "",
+    endpoint: Endpoint = "",
+    ca: Ca = None,
+    keys: KeyFile = None,
+    json: JsonFlag = False,
+) -> None:
+    """Bring a backup onto an empty stack that is up, then read and hash all of its weights again."""
+    bench = Workbench()
+    vault = open_vault(place, bench.settings, Gateway(endpoint, ca, keys))
+    store = open_as(bench, "ops")
+    with timed() as clock, bytes_bar("restore", None, json) as progress:
+        found, copied, checked = keeping.restore(bench.settings, store, vault, name, progress)
+    documents = sum(facts["documents"] for facts in found.collections.values())
+    text = f"{found.name} is back: {documents:,} documents; {checked.sound} blobs are sound, {checked.bytes:,} bytes"
+    emit({"backup": found, "copied": copied, "verified": checked}, json, lambda: done(text, clock()))
+    if not checked.ok:
+        raise WeightsDamaged(count=len(checked.missing) + len(checked.damaged), location=store.location)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    for command in (backup, restore):
+        app.command(rich_help_panel=PANEL)(command)

@@ -1,0 +1,116 @@
+"""Where backups are kept: a folder, or a bucket at this or another gateway. Files by key, and blobs by content."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from botocore.exceptions import ClientError
+
+from sacristy.errors import BackupUnusable, InvalidLocation
+from sacristy.settings import Settings
+from sacristy.weights.atomic import part, writing
+from sacristy.weights.folder import FolderStore
+from sacristy.weights.s3 import S3Store
+from sacristy.weights.s3_client import MISSING, asking, code_of
+from sacristy.weights.store import CHUNK, Store
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """An S3 gateway that is not the project's own. `keys`: a file with access:secret."""
+
+    endpoint: str = ""
+    ca: Path | None = None
+    keys: Path | None = None
+
+
+class Vault(Protocol):
+    """A place of backups."""
+
+    location: str
+    blobs: Store
+
+    def put(self, key: str, path: Path) -> None:
+        """Keep a file under a key, absent or complete."""
+
+    def get(self, key: str, path: Path) -> None:
+        """Bring a file back, or raise BackupUnusable."""
+
+    def keys(self, name: str) -> list[str]:
+        """Return the keys that end in a name, sorted."""
+
+
+class FolderVault:
+    """Backups in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.location = str(folder)
+        self.blobs: Store = FolderStore(folder)
+        self._folder = folder
+
+    def put(self, key: str, path: Path) -> None:
+        """See Vault.put. Raises PathNotWritable."""
+        target = self._folder / key
+        with path.open("rb") as source, part(target.parent, target.name) as file:
+            while chunk := source.read(CHUNK):
+                file.write(chunk)
+            file.publish(target, mode=0o600)
+
+    def get(self, key: str, path: Path) -> None:
+        """See Vault.get."""
+        if not (self._folder / key).is_file():
+            raise BackupUnusable(location=self.location, reason=f"{key} is missing")
+        with writing(path):
+            shutil.copyfile(self._folder / key, path)
+
+    def keys(self, name: str) -> list[str]:
+        """See Vault.keys."""
+        return sorted(str(path.relative_to(self._folder)) for path in self._folder.glob(f"*/{name}"))
+
+
+class BucketVault:
+    """Backups in a bucket."""
+
+    def __init__(self, store: S3Store) -> None:
+        self.location = store.location
+        self.blobs: Store = store
+        self._store = store
+
+    def put(self, key: str, path: Path) -> None:
+        """See Vault.put. Raises StoreAway, StoreRefused or StoreFull."""
+        with asking(self.location):
+            self._store.client.upload_file(str(path), self._store.bucket, key)
+
+    def get(self, key: str, path: Path) -> None:
+        """See Vault.get. Raises StoreAway or StoreRefused too."""
+        with asking(self.location):
+            try:
+                self._store.client.download_file(self._store.bucket, key, str(path))
+            except ClientError as error:
+                if code_of(error) in MISSING:
+                    raise BackupUnusable(location=self.location, reason=f"{key} is missing") from None
+                raise
+
+    def keys(self, name: str) -> list[str]:
+        """See Vault.keys."""
+        return [key for key in self._all() if key.endswith(f"/{name}")]
+
+    def _all(self) -> Iterator[str]:
+        yield from (facts["Key"] for facts in self._store.objects("backup-"))
+
+
+def open_vault(location: str, settings: Settings, gateway: Gateway) -> Vault:
+    """Return the place of backups at a folder or s3://bucket. Raises InvalidLocation or PathNotWritable."""
+    scheme, colon, bucket = location.partition("://")
+    if not colon:
+        return FolderVault(Path(location))
+    if scheme != "s3" or not bucket:
+        raise InvalidLocation(location=location, reason="a backup goes to a folder or to s3://bucket")
+    if not gateway.endpoint:
+        return BucketVault(S3Store(bucket, settings, "ops"))
+    other = settings.model_copy(update={"weights_endpoint": gateway.endpoint, "weights_ca": gateway.ca})
+    return BucketVault(S3Store(bucket, other, "ops", keys=gateway.keys))

@@ -1,0 +1,93 @@
+"""A backup of a real database and its weights, brought back onto an empty stack."""
+
+from __future__ import annotations
+
+import gridfs
+import pytest
+
+from sacristy.errors import BackupUnusable, StackNotEmpty
+from sacristy.settings import Role
+from sacristy.stack import backup as keeping
+from sacristy.stack.vault import BucketVault, FolderVault
+from sacristy.weights.folder import FolderStore
+
+
+@pytest.fixture
+def source(mongod, project, tmp_path):
+    """Settings and store of a stack with a run that has weights, and a file in GridFS; the run is removed at the end."""
+    home, database = tmp_path / "source", mongod.database()
+    store = FolderStore(home / "weights")
+    (tmp_path / "weights.txt").write_text("weights")
+    digest, size = store.put(tmp_path / "weights.txt")
+    file = {"name": "weights.txt", "digest": digest, "size": size, "role": "weights"}
+    database.runs.insert_one({"_id": 460_001, "status": "COMPLETED", "sacristy": {"weights": [file]}})
+    gridfs.GridFS(database).put(b"x" * 300_000, _id="backup-test", filename="artifact")
+    yield mongod.settings(project, home, Role.SERVICE), store
+    database.runs.delete_one({"_id": 460_001})
+    gridfs.GridFS(database).delete("backup-test")
+
+
+@pytest.fixture
+def empty(killable_mongod, project, tmp_path):
+    """Settings and store of an empty stack."""
+    return killable_mongod.settings(project, tmp_path / "empty", Role.ADMIN), FolderStore(tmp_path / "empty" / "w")
+
+
+def contents(database):
+    return {name: list(database[name].find().sort("_id")) for name in database.list_collection_names()}
+
+
+def test_all_comes_back_and_the_weights_are_verified(source, empty, mongod, killable_mongod, tmp_path):
+    vault = FolderVault(tmp_path / "backups")
+    made, copied = keeping.backup(*source, vault, [])
+    assert (copied.copied, copied.lost) == (1, [])
+    found, _, checked = keeping.restore(*empty, vault)
+    assert found == made
+    assert checked.ok
+    assert checked.sound == 1
+    before, after = contents(mongod.database()), contents(killable_mongod.database())
+    assert {name: after[name] for name in before if name != "locks"} == {
+        n: d for n, d in before.items() if n != "locks"
+    }
+    assert gridfs.GridFS(killable_mongod.database()).get("backup-test").read() == b"x" * 300_000
+    assert keeping.restore(*empty, vault)[2].ok  # again changes nothing
+    killable_mongod.database().runs.insert_one({"_id": 9})
+    with pytest.raises(StackNotEmpty, match="run 9"):
+        keeping.restore(*empty, vault)
+
+
+def test_a_second_backup_copies_only_what_is_new(source, tmp_path):
+    vault = FolderVault(tmp_path / "backups")
+    keeping.backup(*source, vault, [])
+    _, copied = keeping.backup(*source, vault, [])
+    assert (copied.copied, copied.present) == (0, 1)
+
+
+def test_a_blob_that_is_lost_already_is_said(source, tmp_path):
+    settings, store = source
+    gone = "sha256:" + "0" * 64
+    made, copied = keeping.backup(settings, store, FolderVault(tmp_path / "backups"), [gone])
+    assert copied.lost == [gone]
+    assert gone not in made.blobs
+
+
+def test_a_damaged_or_unfinished_backup_is_not_restored(source, tmp_path):
+    settings, store = source
+    vault = FolderVault(tmp_path / "backups")
+    with pytest.raises(BackupUnusable, match="there is none"):
+        keeping.restore(settings, store, vault)
+    made, _ = keeping.backup(settings, store, vault, [])
+    with (tmp_path / "backups" / made.name / "mongodb" / "runs.bson").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(BackupUnusable, match=r"runs\.bson is damaged"):
+        keeping.restore(settings, store, vault)
+    (tmp_path / "backups" / made.name / "backup.json").unlink()
+    with pytest.raises(BackupUnusable, match="there is none"):
+        keeping.restore(settings, store, vault, made.name)
+
+
+@pytest.mark.ceph
+def test_a_backup_in_a_bucket_comes_back_into_another(source, empty, store):
+    vault = BucketVault(store)
+    keeping.backup(*source, vault, [])
+    assert keeping.restore(*empty, vault)[2].sound == 1
