@@ -31,6 +31,7 @@ TIERS = (
     Tier("slow"),
     Tier("browser", ("chromium",), ("chromium",)),
     Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
+    Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
     Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
 )
 
