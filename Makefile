@@ -8,7 +8,7 @@ SERVICES := tests/services
 NOT_HERE := not slow and not browser and not registry and not ceph and not nginx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down clean test test-unit test-services test-story test-models test-all check lock
+.PHONY: help setup demo down clean test test-unit test-services test-story test-models test-all test-tiers check lock
 
 help:  ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,7 +52,9 @@ test-services: setup  ## Against the real MongoDB, Gunicorn, supervisor
 test-story: setup  ## The stories: the demo itself, and the broken deploy
 	$(BIN)/pytest -q -m "$(NOT_HERE)" tests/e2e
 
-test-all: test  ## Also the tiers that need system packages, which it installs where it may
+test-all: test test-tiers  ## Also the tiers that need system packages
+
+test-tiers: setup  ## Only those tiers; what they need is installed where that may be done
 	$(BIN)/python tests/all_tiers.py
 
 lock: setup  ## Resolve every Pipfile.lock anew

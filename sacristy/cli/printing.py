@@ -14,6 +14,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from sacristy.errors import SacristyError
@@ -79,13 +80,18 @@ def done(text: str, took_s: float) -> None:
 
 
 @contextmanager
-def steps(text: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """Show what long work is at: a spinner on a terminal, plain lines elsewhere, nothing if `quiet`."""
+def steps(text: str, quiet: bool = False, total: int | None = None) -> Iterator[Callable[[str], None]]:
+    """Show what long work is at: a bar on a terminal, plain lines elsewhere, nothing if `quiet`.
+
+    Each line that is told is a step; with `total` the bar shows how many are left.
+    """
     if quiet:
         yield lambda _: None
     elif err.is_terminal:
-        with err.status(escape(text)) as status:
-            yield lambda line: status.update(escape(line))
+        bar = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TimeElapsedColumn())
+        with Progress(*bar, console=err, transient=True) as progress:
+            task = progress.add_task(escape(text), total=total)
+            yield lambda line: progress.update(task, description=escape(line), advance=1)
     else:
         say(text)
         yield say
