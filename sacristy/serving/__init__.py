@@ -7,6 +7,6 @@ The author writes one subclass of `Model` and, where a list or a string will not
 from __future__ import annotations
 
 from sacristy.errors import InstanceRefused
-from sacristy.serving.model import Classification, Model, Schema
+from sacristy.serving.model import Classification, Contribution, Model, Schema
 
-__all__ = ["Classification", "InstanceRefused", "Model", "Schema"]
+__all__ = ["Classification", "Contribution", "InstanceRefused", "Model", "Schema"]

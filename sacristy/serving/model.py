@@ -1,4 +1,4 @@
-"""The four verbs of a model: load, decode, predict, encode."""
+"""The four verbs of a model: load, decode, predict, encode; and a fifth that it may have: explain."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ class Classification(Schema):
 
     label: str
     probabilities: dict[str, float]
+
+
+class Contribution(Schema):
+    """What one feature of an instance, such as a word, added to its answer; the model's card says in which unit."""
+
+    feature: str
+    contribution: float
 
 
 class Model(ABC):
@@ -49,3 +56,12 @@ class Model(ABC):
     @abstractmethod
     def encode(self, output: Any) -> Any:
         """Turn one output into an answer of the type `prediction`."""
+
+    def explain(self, inputs: list[Any]) -> list[list[Contribution]]:
+        """Return each input's contributions, in any order. Optional: a request asks for it by `"explain": true`."""
+        raise NotImplementedError
+
+    @classmethod
+    def explains(cls) -> bool:
+        """Return whether the model defines `explain`."""
+        return cls.explain is not Model.explain

@@ -63,7 +63,7 @@ def describe(service: Service) -> dict[str, Any]:
     answer = schemas.pop("Predictions")
     answer["title"] = "PredictAnswer"
     answer["properties"] |= IDENTITY
-    answer["required"] = [*answer["required"], *IDENTITY]
+    answer["required"] = ["predictions", *IDENTITY]  # explanations come where asked
     paths = {
         "/predict": {"post": _predict_operation()},
         "/v2": _get("The server, in the Open Inference Protocol"),

@@ -52,13 +52,13 @@ class Pipeline:
         self._places = threading.Semaphore(waiting)
         self.waiting_limit = waiting
 
-    def answer(self, instances: list[Any]) -> BaseModel:
-        """Return the record `{predictions: [...]}` for validated instances.
+    def answer(self, instances: list[Any], explain: bool = False) -> BaseModel:
+        """Return the record `{predictions: [...]}` for validated instances, with `explanations` where asked.
 
         Raises ServerOverloaded, PredictionTimedOut, InvalidInstance (refused by decode) or PredictionFailed.
         """
         self._take_slot()
-        task: Future[BaseModel] = self._threads.submit(self.compute, instances)
+        task: Future[BaseModel] = self._threads.submit(self.compute, instances, explain)
         task.add_done_callback(lambda _: self._slots.release())
         try:
             return task.result(self._timeout_s)
@@ -67,14 +67,16 @@ class Pipeline:
             self._on_hang()
             raise PredictionTimedOut(timeout_s=self._timeout_s) from None
 
-    def compute(self, instances: list[Any]) -> BaseModel:
+    def compute(self, instances: list[Any], explain: bool = False) -> BaseModel:
         """Do the same in this thread, without queue and time limit. Raises InvalidInstance or PredictionFailed."""
         try:
             inputs = [self._decode(place, instance) for place, instance in enumerate(instances)]
-            outputs = self._model.predict(inputs)
-            if len(outputs) != len(inputs):
-                raise ValueError(f"predict returned {len(outputs)} outputs for {len(inputs)} inputs")
-            return self._schemas.check_predictions([self._model.encode(output) for output in outputs])
+            outputs = _one_each("predict", self._model.predict(inputs), inputs)
+            predictions = [self._model.encode(output) for output in outputs]
+            if not explain:
+                return self._schemas.check_predictions(predictions)
+            explanations = _one_each("explain", self._model.explain(inputs), inputs)
+            return self._schemas.check_explained(predictions, explanations)
         except SacristyError:
             raise
         except (Exception, SystemExit):
@@ -102,6 +104,12 @@ class Pipeline:
 
     def _overloaded(self) -> ServerOverloaded:
         return ServerOverloaded(waiting=self.waiting_limit, retry_after_s=RETRY_AFTER_S)
+
+
+def _one_each(verb: str, outputs: list[Any], inputs: list[Any]) -> list[Any]:
+    if len(outputs) != len(inputs):
+        raise ValueError(f"{verb} returned {len(outputs)} outputs for {len(inputs)} inputs")
+    return outputs
 
 
 def prediction_stacks() -> str:

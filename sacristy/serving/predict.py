@@ -19,7 +19,7 @@ def routes(service: Service) -> Blueprint:
     @pages.post("/predict")
     def predict() -> Response:
         body = read_json_body(request, service.limits.max_body_bytes)
-        answers = service.predict(service.schemas.parse_request(body))
+        answers = service.predict(*service.schemas.parse_request(body))
         return json_answer(answers.model_dump(mode="json") | identity)
 
     return pages

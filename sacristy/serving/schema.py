@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 import orjson
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, create_model
 from pydantic.json_schema import models_json_schema
 
 from sacristy.errors import InvalidInstance, ModelNotLoadable, NotJson, RequestRefused
-from sacristy.serving.model import Model
+from sacristy.serving.model import Contribution, Model
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 SHOWN_INPUT = 40
 JSON_WORDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+
+
+class Question(NamedTuple):
+    """What a request asks: validated instances, and whether their answers are to be explained."""
+
+    instances: list[Any]
+    explain: bool
 
 
 class Schemas:
@@ -27,26 +34,39 @@ class Schemas:
         self._request = create_model("PredictRequest", __config__=STRICT, instances=(instances, ...))
         predictions = list[model.prediction]  # type: ignore[name-defined]
         self._answer = create_model("Predictions", __config__=STRICT, predictions=(predictions, ...))
+        self._explained: type[BaseModel] | None = None
+        if model.explains():
+            self._request = create_model("PredictRequest", __base__=self._request, explain=(bool, False))
+            explanations = list[list[Contribution]]
+            self._explained = create_model("Predictions", __base__=self._answer, explanations=(explanations, ...))
         self.instance_schema: dict[str, Any] = self._request.model_json_schema()["properties"]["instances"]["items"]
 
-    def parse_request(self, body: bytes) -> list[Any]:
-        """Return the instances of a JSON body, or raise NotJson or InvalidInstance for its first fault."""
+    def parse_request(self, body: bytes) -> Question:
+        """Return what a JSON body asks, or raise NotJson or InvalidInstance for its first fault."""
         try:
-            return self._request.model_validate_json(body).instances  # type: ignore[attr-defined,no-any-return]
+            record: Any = self._request.model_validate_json(body)
         except ValidationError as error:
             raise refusal(error) from None
+        return Question(record.instances, getattr(record, "explain", False))
 
     def check_instances(self, values: list[Any]) -> list[Any]:
         """Return the instances for values that were read from JSON already, or raise InvalidInstance."""
-        return self.parse_request(orjson.dumps({"instances": values}))
+        return self.parse_request(orjson.dumps({"instances": values})).instances
 
     def check_predictions(self, predictions: list[Any]) -> BaseModel:
         """Return the answers as a record with the one field `predictions`, or raise pydantic's ValidationError."""
         return self._answer(predictions=predictions)
 
+    def check_explained(self, predictions: list[Any], explanations: list[list[Contribution]]) -> BaseModel:
+        """Return the answers with the field `explanations`, or raise pydantic's ValidationError."""
+        if self._explained is None:
+            raise TypeError("the model has no explain")
+        ordered = [sorted(items, key=lambda item: -abs(item.contribution)) for items in explanations]
+        return self._explained(predictions=predictions, explanations=ordered)
+
     def definitions(self, template: str) -> dict[str, Any]:
         """Return the JSON schemas of PredictRequest, Predictions and all they refer to by `template`, by name."""
-        records: list[Any] = [(self._request, "validation"), (self._answer, "serialization")]
+        records: list[Any] = [(self._request, "validation"), (self._explained or self._answer, "serialization")]
         _, schemas = models_json_schema(records, ref_template=template)
         return dict(schemas["$defs"])
 

@@ -28,11 +28,11 @@ class Service:
     health: Health
     metrics: Metrics
 
-    def predict(self, instances: list[Any]) -> BaseModel:
-        """Return the record `{predictions: [...]}`. Raises ModelNotReady and what Pipeline.answer raises."""
+    def predict(self, instances: list[Any], explain: bool = False) -> BaseModel:
+        """Return what Pipeline.answer returns. Raises ModelNotReady and what that raises."""
         if not self.health.ready:
             raise ModelNotReady(reason=self.health.reason)
-        answers = self.pipeline.answer(instances)
+        answers = self.pipeline.answer(instances, explain)
         self.metrics.instances.inc(len(instances))
         return answers
 

@@ -1,6 +1,7 @@
 """An app folder with a tiny pure-Python model, and Flask's test client for it."""
 
 import json
+import shutil
 
 import pytest
 
@@ -51,6 +52,16 @@ GOLDEN = [{"instance": [0, 16], "prediction": {"label": "high", "probabilities":
 LIMITS = "[serving]\nmax_instances = 4\nmax_body_kib = 4\n"
 
 
+EXPLAIN = """
+    def explain(self, inputs):
+        if inputs[0][0] == 8:
+            return []
+        high = float("nan") if inputs[0][0] == 9 else 1.0
+        pairs = [("none", 0.0), ("first", -inputs[0][0]), ("second", high * inputs[0][1])]
+        return [[Contribution(feature=name, contribution=value) for name, value in pairs] for _ in inputs]
+"""
+
+
 @pytest.fixture
 def app_folder(tmp_path):
     for name in ("model", "weights"):
@@ -65,6 +76,14 @@ def app_folder(tmp_path):
 @pytest.fixture
 def client(app_folder):
     return create_app(app_folder).test_client()
+
+
+@pytest.fixture
+def explaining_client(app_folder, tmp_path_factory):
+    folder = shutil.copytree(app_folder, tmp_path_factory.mktemp("explaining") / "app")
+    code = SERVE.replace("import Classification,", "import Classification, Contribution,") + EXPLAIN
+    (folder / "model" / "serve.py").write_text(code)
+    return create_app(folder).test_client()
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ class TestSchemas:
             x: float
 
         kind = type("Other", (Echo,), {"instance": Point})
-        assert Schemas(kind, 4).parse_request(b'{"instances": [{"x": 1}]}') == [Point(x=1)]
+        assert Schemas(kind, 4).parse_request(b'{"instances": [{"x": 1}]}').instances == [Point(x=1)]
         with pytest.raises(InvalidInstance, match=r"^instances\.0\.y"):
             Schemas(kind, 4).parse_request(b'{"instances": [{"x": 1, "y": 2}]}')
 
