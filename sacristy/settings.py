@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sacristy.errors import InvalidSettings, NotInitialised, ProjectNotFound
@@ -32,10 +32,31 @@ class Role(StrEnum):
     OMNIBOARD = "omniboard"
 
 
+class Promotion(BaseModel):
+    """The policy by which stages move: `[promotion]` in the file, SACRISTY_PROMOTION__KEEP and so on outside."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    approvals: int = Field(default=0, ge=0, le=9, description="people other than the promoter who approve production")
+    stages_moved_by_hand: Literal["refuse", "adopt"] = Field(
+        default="refuse", description="what a tag is that no promotion put there: a fault, or the state to go on from"
+    )
+    keep: int = Field(default=5, ge=1, description="versions of each stage's history that images prune leaves")
+
+
+class TargetName(StrEnum):
+    """Where an image can run."""
+
+    PROCESS = "process"
+    DOCKER = "docker"
+
+
 class Settings(BaseSettings):
     """Where the project, its home folder and its services are."""
 
-    model_config = SettingsConfigDict(env_prefix="SACRISTY_", extra="forbid", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SACRISTY_", extra="forbid", env_ignore_empty=True, env_nested_delimiter="__"
+    )
 
     project: Path = Field(default_factory=lambda: find_project(Path.cwd()), description="the checkout")
     home: Path = Field(default=Path(".sacristy"), description="state of the embedded stack; relative to the project")
@@ -57,6 +78,7 @@ class Settings(BaseSettings):
     )
     serving_variant: Literal["cpu", "cuda"] = Field(default="cpu", description="which environment images lie on")
     target: Literal["process", "docker"] = Field(default="process", description="where images are tested and deployed")
+    promotion: Promotion = Field(default=Promotion(), description="the policy by which stages move")
     gateway_url: str = Field(default="", description="a gateway that is not the embedded one")
     omniboard_url: str = Field(default="", description="an Omniboard that is not the embedded one")
     user: str = Field(default_factory=lambda: _user(), description="who acts, for the audit trail")

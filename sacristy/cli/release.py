@@ -1,9 +1,9 @@
-"""test, promote, rollback, audit, release: from an image to a stage."""
+"""test, approve, promote, rollback, release: from an image to a stage."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
@@ -13,10 +13,9 @@ from sacristy.cli.printing import JsonFlag, done, emit, out, short, steps, table
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import NotAccepted
 from sacristy.images.registry import Registry
-from sacristy.names import Reference, Stage, parse_model, parse_run
+from sacristy.names import Reference, Stage, parse_run
 from sacristy.operator.deployment import deploy
-from sacristy.project import Metric
-from sacristy.release import evidence, promotion
+from sacristy.release import approvals, evidence, promotion
 from sacristy.release.acceptance import Trial, judge
 from sacristy.release.examples import read_examples
 from sacristy.release.verdict import Verdict, junit
@@ -46,6 +45,16 @@ def test(
         raise NotAccepted(image=found, reason=verdict.reason)
 
 
+def approve(image: ImageName, stage: StageName, why: Why = "", json: JsonFlag = False) -> None:
+    """Agree that an image goes to a stage, as a second person; the policy says how many must before production."""
+    bench = Workbench()
+    with timed() as clock:
+        found = bench.pushed(image)
+        approval = approvals.approve(bench.desk, found, stage, why)
+    text = f"{approval['by']} approves of {found} {short(found.digest)} for {stage}"
+    emit(approval, json, lambda: done(text, clock()))
+
+
 def promote(image: ImageName, stage: StageName, why: Why = "", adopt: Adopt = False, json: JsonFlag = False) -> None:
     """Move a stage to a pushed image that passed its acceptance test."""
     bench = Workbench()
@@ -63,31 +72,6 @@ def rollback(model: ModelName, stage: StageName, why: Why = "", json: JsonFlag =
         deployment = deploy(bench.yard, model, stage, progress)
     text = f"{model}:{stage} is back at {deployment.image} {short(deployment.image.digest)}"
     emit({"event": event, "url": deployment.url, "parts": deployment.parts}, json, lambda: done(text, clock()))
-
-
-def audit(
-    model: Annotated[str, typer.Argument(help="Only this model.", metavar="[MODEL]")] = "",
-    json: JsonFlag = False,
-) -> None:
-    """Show every move of every stage: who, when, from what to what, why, on which evidence."""
-    bench = Workbench()
-    moves = promotion.events(bench.database, parse_model(model) if model else None)
-    columns = ["when", "who", "what", "stage", "version", "from", "to", "why", "evidence"]
-    rows = [
-        (
-            move["at"],
-            move["by"],
-            _action(move),
-            f"{move['model']}:{move['stage']}",
-            move["version"],
-            short(move["from"]),
-            short(move["to"]),
-            move["why"],
-            _figures(move["evidence"]),
-        )
-        for move in moves
-    ]
-    emit(moves, json, lambda: table("Moves", columns, rows, "No stage was moved yet. Next: sacristy release MODEL"))
 
 
 def release(
@@ -161,17 +145,7 @@ def show_verdict(verdict: Verdict) -> None:
     out.print(f"{verdict_line} in {verdict.took_s:.1f} s")
 
 
-def _action(move: dict[str, Any]) -> str:
-    return str(move["action"]).replace("_", " ") + ("" if move["state"] == "done" else f" ({move['state']})")
-
-
-def _figures(proof: dict[str, Any] | None) -> str:
-    """The scores only; the verdict holds the rest."""
-    plain = proof["figures"].items() if proof else ()
-    return " ".join(f"{name}={value:.4g}" for name, value in plain if name in get_args(Metric)) or "none"
-
-
 def add_to(app: typer.Typer) -> None:
     """Add this file's commands."""
-    for command in (test, promote, rollback, audit, release):
+    for command in (test, approve, promote, rollback, release):
         app.command(rich_help_panel=PANEL)(command)

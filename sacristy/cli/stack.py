@@ -11,7 +11,8 @@ import typer
 from sacristy.cli.printing import JsonFlag, done, emit, out, say, steps, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import SacristyError
-from sacristy.operator.deployment import deploy, remove_strays
+from sacristy.operator.deployment import deploy
+from sacristy.operator.strays import remove_strays
 from sacristy.operator.survey import model_states
 from sacristy.release.drift import stage_faults
 from sacristy.stack import doctor as checks

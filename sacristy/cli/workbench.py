@@ -13,7 +13,7 @@ from sacristy.images.registry import Access, Registry, open_registry
 from sacristy.names import Reference, Version, parse_stage
 from sacristy.operator.deployment import Yard
 from sacristy.project import Model, load_model
-from sacristy.release.promotion import Desk
+from sacristy.release.desk import Desk, open_desk
 from sacristy.settings import Role, Settings
 from sacristy.supervision import Supervisor
 from sacristy.targets.process import ProcessTarget
@@ -58,7 +58,7 @@ class Workbench:
     @cached_property
     def desk(self) -> Desk:
         """Where releases are decided."""
-        return Desk(self.database, self.registry, self.settings.user)
+        return open_desk(self.settings, self.database, self.registry)
 
     @cached_property
     def yard(self) -> Yard:

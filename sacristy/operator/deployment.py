@@ -11,13 +11,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pymongo import DESCENDING
 from pymongo.database import Database
 
-from sacristy.errors import BadAnswer, DeploymentFailed, InstanceCrashed, StageEmpty
+from sacristy.errors import BadAnswer, DeploymentFailed, InstanceCrashed
+from sacristy.faults import reach
 from sacristy.images.registry import Registry
+from sacristy.images.signature import verify
 from sacristy.names import Stage
+from sacristy.operator.strays import stop_strays
 from sacristy.project import load_model
+from sacristy.release.desk import Desk, open_desk
 from sacristy.release.examples import read_examples
+from sacristy.release.lock import release_lock
+from sacristy.release.promotion import settled
 from sacristy.release.questions import Questioner
 from sacristy.release.verdict import now
 from sacristy.serving.golden import difference
@@ -45,6 +52,11 @@ class Yard:
     target: Target
     user: str
 
+    @property
+    def desk(self) -> Desk:
+        """Where it is asked what a stage is to run, and whose signature counts."""
+        return open_desk(self.settings, self.database, self.registry)
+
 
 @dataclass
 class Deployment:
@@ -67,23 +79,43 @@ class Deployment:
 def deploy(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: None) -> Deployment:
     """Make a stage's image answer for the stage, without a failed request. Doing it twice changes nothing.
 
-    Raises StageEmpty, DeploymentFailed (what ran before still runs), or what starting raises.
+    Raises StageEmpty, StageMovedByHand, ReleaseLocked, Unsigned or SignatureInvalid before anything is started;
+    DeploymentFailed (what ran before still runs), or what starting raises. What a killed deployment left is cleared.
     """
-    digest = yard.registry.tags(model).get(stage)
-    if digest is None:
-        raise StageEmpty(model=model, stage=stage)
-    image = yard.registry.image(model, digest)
-    old = _current(yard, model, stage)
-    if old and old.digest == digest and _answers(yard, old):
-        return Deployment(image, stage, changed=False, url=old.url)
-    deployment = Deployment(image, stage, changed=True, url="", replaced=old.version if old else None)
+    with release_lock(yard.database, f"{model}:{stage}", "deployment", yard.user):
+        reach("deploy", "locked")
+        digest = settled(yard.desk, model, stage)
+        reach("deploy", "settled")
+        stop_strays(yard, model, stage)
+        reach("deploy", "cleared")
+        image = yard.registry.image(model, digest)
+        old = _current(yard, model, stage)
+        if old and old.digest == digest and _answers(yard, old):
+            return _unchanged(yard, Deployment(image, stage, changed=False, url=old.url))
+        deployment = Deployment(image, stage, changed=True, url="", replaced=old.version if old else None)
+        return _replace(yard, deployment, old, progress)
+
+
+def withdraw(yard: Yard, model: str, stage: Stage) -> bool:
+    """Stop what answers for a stage; say whether something did."""
+    with release_lock(yard.database, f"{model}:{stage}", "withdrawal", yard.user):
+        old = _current(yard, model, stage)
+        set_route(yard.settings.routes_file, model, stage, None)
+        _retire(yard, old)
+    return old is not None
+
+
+def _replace(yard: Yard, deployment: Deployment, old: Route | None, progress: Progress) -> Deployment:
+    image, stage = deployment.image, deployment.stage
+    verify(yard.registry, image.model, image.digest, yard.desk.keys)
+    reach("deploy", "verified")
     clock = _Clock(deployment.parts)
     progress(f"start {image}")
     instance = yard.target.start(image, stage)
     clock.lap("started")
     try:
         progress(f"wait for {image}")
-        wait_until_ready(yard.target, instance, load_model(yard.settings.project, model).file.gates.ready_s)
+        wait_until_ready(yard.target, instance, load_model(yard.settings.project, image.model).file.gates.ready_s)
         clock.lap("ready")
         _smoke(yard, instance)
         clock.lap("asked")
@@ -93,31 +125,24 @@ def deploy(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: 
         yard.target.stop(instance.name)
         raise
     progress(f"switch to {image}")
-    set_route(yard.settings.routes_file, model, stage, _route(instance))
+    set_route(yard.settings.routes_file, image.model, stage, _route(instance))
     deployment.url = instance.url
     clock.lap("switched")
     _retire(yard, old)
     clock.lap("drained")
     _record(yard, deployment, "live")
+    reach("deploy", "recorded")
     return deployment
 
 
-def withdraw(yard: Yard, model: str, stage: Stage) -> bool:
-    """Stop what answers for a stage; say whether something did."""
-    old = _current(yard, model, stage)
-    set_route(yard.settings.routes_file, model, stage, None)
-    _retire(yard, old)
-    return old is not None
-
-
-def remove_strays(yard: Yard) -> list[str]:
-    """Stop instances that no route names, such as those a killed command left, and return their names."""
-    routes = read_routes(yard.settings.routes_file)
-    wanted = {route.instance for stages in routes.values() for route in stages.values()}
-    strays = [name for name in yard.target.instances() if name not in wanted]
-    for name in strays:
-        yard.target.stop(name)
-    return strays
+def _unchanged(yard: Yard, deployment: Deployment) -> Deployment:
+    """Record a deployment whose operator was killed before it could; mostly there is nothing to do."""
+    image, stage = deployment.image, deployment.stage
+    newest = {"model": image.model, "stage": str(stage)}
+    last = yard.database[COLLECTION].find_one(newest, sort=[("at", DESCENDING)])
+    if last is None or (last["digest"], last["state"]) != (image.digest, "live"):
+        _record(yard, deployment, "live")
+    return deployment
 
 
 class _Clock:
@@ -125,10 +150,11 @@ class _Clock:
         self.parts, self.tick, self.last = parts, tick, tick()
 
     def lap(self, name: str) -> None:
-        """Note the seconds since the last lap under a name."""
+        """Note the seconds since the last lap under a name, which is a fault point too."""
         this = self.tick()
         self.parts[name] = this - self.last
         self.last = this
+        reach("deploy", name)
 
 
 def _current(yard: Yard, model: str, stage: Stage) -> Route | None:

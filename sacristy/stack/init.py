@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sacristy.errors import PathNotWritable
-from sacristy.images.signature import PRIVATE, PUBLIC, Keys, new_private_key, public_pem
+from sacristy.images.signature import PRIVATE, keys_of, new_private_key, public_pem
 from sacristy.settings import Role, Settings
 
 FOLDERS = (
@@ -49,9 +49,8 @@ def init(settings: Settings) -> InitReport:
         for name, make in secret_makers().items():
             path = settings.home / "secrets" / name
             _note(report, make_secret(path, make), f"secrets/{name}")
-        keys = Keys(settings.home / "secrets")
-        made = make_secret(keys.folder / PUBLIC, lambda: public_pem(keys.private()))
-        _note(report, made, f"secrets/{PUBLIC}")
+        keys = keys_of(settings.home)
+        _note(report, make_secret(keys.public_file, lambda: public_pem(keys.private())), keys.public_file.name)
     except OSError as error:
         raise PathNotWritable(path=error.filename or settings.home, reason=error.strerror) from None
     return report

@@ -4,10 +4,11 @@ import pytest
 
 from sacristy.images.layout import FolderRegistry
 from sacristy.images.manifest import CONFIG, described, image_config, image_manifest, labels
+from sacristy.images.signature import keys_of, new_private_key, public_pem
 from sacristy.release import evidence
-from sacristy.release.promotion import Desk
+from sacristy.release.desk import Desk
 from sacristy.release.verdict import Check, Verdict, now
-from sacristy.settings import Role
+from sacristy.settings import Promotion, Role
 
 RUNS = iter(range(1000, 9999))
 
@@ -20,9 +21,10 @@ class Bench:
         self.admin = mongod.database(Role.ADMIN)
         self.registry = FolderRegistry(folder)
         self.model = f"news-{next(RUNS)}"
+        self.keys = new_keys(folder.parent / f"home-{self.model}")
 
-    def desk(self, user="ana"):
-        return Desk(self.database, self.registry, user)
+    def desk(self, user="ana", **policy):
+        return Desk(self.database, self.registry, user, Promotion(**policy), self.keys)
 
     def image(self, accepted=True):
         """Put an image of a new run into the registry, with evidence of how its test went (None: no test)."""
@@ -47,6 +49,14 @@ class Bench:
 
     def tag(self, stage):
         return self.registry.tags(self.model).get(stage)
+
+
+def new_keys(folder):
+    keys = keys_of(folder)
+    keys.private_file.parent.mkdir(parents=True)
+    keys.private_file.write_text(new_private_key())
+    keys.public_file.write_text(public_pem(keys.private()))
+    return keys
 
 
 @pytest.fixture

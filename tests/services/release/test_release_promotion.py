@@ -18,8 +18,7 @@ from sacristy.errors import (
     WhyMissing,
 )
 from sacristy.names import Stage
-from sacristy.release import promotion
-from sacristy.release.drift import stage_faults
+from sacristy.release import moves, promotion
 from sacristy.release.lock import release_lock
 from sacristy.settings import Role
 
@@ -59,7 +58,7 @@ def test_the_newest_verdict_counts(bench):
 def test_production_needs_a_reason(bench, why):
     with pytest.raises(WhyMissing):
         promotion.promote(bench.desk(), bench.image(), PRODUCTION, why)
-    assert promotion.events(bench.database, bench.model) == []
+    assert moves.events(bench.database, bench.model) == []
 
 
 def test_rollback_goes_back_step_by_step_and_then_says_so(bench):
@@ -86,7 +85,7 @@ def test_rollback_to_an_image_that_is_gone_touches_nothing(bench):
     with pytest.raises(SacristyError):
         promotion.rollback(bench.desk(), bench.model, PRODUCTION, "no")
     assert bench.tag("production") == second.digest
-    assert len(promotion.events(bench.database, bench.model)) == 2
+    assert len(moves.events(bench.database, bench.model)) == 2
 
 
 def test_a_tag_moved_by_hand_is_refused_or_adopted(bench):
@@ -97,8 +96,8 @@ def test_a_tag_moved_by_hand_is_refused_or_adopted(bench):
         promotion.promote(bench.desk(), third, PRODUCTION, "three")
     assert bench.tag("production") == second.digest
     promotion.promote(bench.desk(), third, PRODUCTION, "three", adopt=True)
-    moves = promotion.events(bench.database, bench.model)
-    assert [move["action"] for move in moves] == ["promoted", "adopted", "promoted"]
+    moved = moves.events(bench.database, bench.model)
+    assert [move["action"] for move in moved] == ["promoted", "adopted", "promoted"]
 
 
 def test_of_many_at_once_one_wins_each_time_and_the_others_are_told(bench):
@@ -116,11 +115,11 @@ def test_of_many_at_once_one_wins_each_time_and_the_others_are_told(bench):
         thread.start()
     for thread in threads:
         thread.join()
-    moves = promotion.events(bench.database, bench.model)
-    assert len(moves) + len(told) == 6
-    assert len(moves) >= 1
-    assert promotion.history(moves)[-1] == bench.tag("production")
-    assert [move["from"] for move in moves] == [None, *(move["to"] for move in moves[:-1])]
+    moved = moves.events(bench.database, bench.model)
+    assert len(moved) + len(told) == 6
+    assert len(moved) >= 1
+    assert moves.history(moved)[-1] == bench.tag("production")
+    assert [move["from"] for move in moved] == [None, *(move["to"] for move in moved[:-1])]
 
 
 def test_a_held_lock_names_its_owner(bench):
@@ -149,47 +148,3 @@ def test_the_lock_of_a_killed_process_is_taken_over(bench, mongod):
     assert bench.database.locks.count_documents({"_id": bench.model}) == 1
     promotion.promote(bench.desk(), bench.image(), STAGING, "")
     assert bench.database.locks.count_documents({"_id": bench.model}) == 0
-
-
-@pytest.mark.parametrize("moved", [False, True])
-def test_a_promotion_killed_half_way_is_settled_by_the_next(bench, monkeypatch, moved):
-    first, second, third = (bench.image() for _ in range(3))
-    promotion.promote(bench.desk(), first, PRODUCTION, "one")
-    real = bench.registry.tag
-
-    def die(*arguments, **options):
-        if moved:
-            real(*arguments, **options)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(bench.registry, "tag", die)
-        with pytest.raises(KeyboardInterrupt):
-            promotion.promote(bench.desk(), second, PRODUCTION, "two")
-    promotion.promote(bench.desk(), third, PRODUCTION, "three")
-    states = [move["state"] for move in promotion.events(bench.database, bench.model)]
-    assert states == ["done", "done" if moved else "undone", "done"]
-    promotion.rollback(bench.desk(), bench.model, PRODUCTION, "back")
-    assert bench.tag("production") == (second if moved else first).digest
-
-
-def test_the_doctor_sees_nothing_wrong_with_what_was_promoted(bench):
-    promotion.promote(bench.desk(), bench.image(), PRODUCTION, "one")
-    assert list(stage_faults(bench.desk())) == []
-
-
-def test_the_doctor_sees_a_tag_that_was_moved_by_hand(bench):
-    promotion.promote(bench.desk(), bench.image(), PRODUCTION, "one")
-    bench.registry.tag(bench.model, "production", bench.image().digest)
-    ((what, mend),) = stage_faults(bench.desk())
-    assert "was moved by hand" in what
-    assert "--adopt" in mend
-
-
-def test_the_doctor_sees_an_image_without_evidence(bench):
-    image = bench.image()
-    promotion.promote(bench.desk(), image, STAGING, "")
-    bench.admin.evidence.delete_many({"digest": image.digest})
-    ((what, mend),) = stage_faults(bench.desk())
-    assert "without evidence" in what
-    assert mend == f"sacristy test {image}"

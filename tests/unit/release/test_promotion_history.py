@@ -1,6 +1,6 @@
 import pytest
 
-from sacristy.release.promotion import history
+from sacristy.release.moves import history
 
 
 def move(action, to, state="done"):

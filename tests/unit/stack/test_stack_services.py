@@ -44,7 +44,7 @@ def test_mongod_is_a_replica_set_with_authentication_on_loopback(settings: Setti
 def test_no_secret_is_in_a_command_line(settings: Settings) -> None:
     secrets = [path.read_text() for path in (settings.home / "secrets").iterdir()]
     lines = " ".join(part for program in programs(settings) for part in program.argv)
-    assert len(secrets) == 6
+    assert len(secrets) == 7
     assert [secret for secret in secrets if secret in lines] == []
 
 

@@ -1,0 +1,54 @@
+"""Instances that nobody is sent to: what killed commands left behind."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from sacristy.errors import ReleaseLocked
+from sacristy.names import Stage
+from sacristy.release.lock import release_lock
+from sacristy.targets.routes import read_routes
+
+if TYPE_CHECKING:
+    from sacristy.operator.deployment import Yard
+
+
+def stop_strays(yard: Yard, model: str, stage: Stage) -> list[str]:
+    """Stop the instances of a stage that no route names, and return their names.
+
+    The caller holds the lock of the stage's deployments, so none of them is being brought up.
+    """
+    wanted = routed(yard)
+    strays = [name for name in yard.target.instances() if belongs(name) == (model, stage) and name not in wanted]
+    for name in strays:
+        yard.target.stop(name)
+    return strays
+
+
+def remove_strays(yard: Yard) -> list[str]:
+    """Stop every instance that no route names, and return their names; a stage that is being deployed is left alone."""
+    wanted = routed(yard)
+    strays = [name for name in yard.target.instances() if name not in wanted]
+    stopped: list[str] = []
+    for model, purpose in sorted({belongs(name) for name in strays}):
+        if purpose in list(Stage):
+            with suppress(ReleaseLocked), release_lock(yard.database, f"{model}:{purpose}", "clearing", yard.user):
+                stopped += stop_strays(yard, model, Stage(purpose))
+    for name in strays:
+        if belongs(name)[1] not in list(Stage):
+            yard.target.stop(name)
+            stopped.append(name)
+    return stopped
+
+
+def belongs(name: str) -> tuple[str, str]:
+    """Return the model and the purpose of an instance's name, <model>-<purpose>-<random>."""
+    model, purpose, _ = name.rsplit("-", 2)
+    return model, purpose
+
+
+def routed(yard: Yard) -> set[str]:
+    """Return the instances that requests are sent to."""
+    routes = read_routes(yard.settings.routes_file)
+    return {route.instance for stages in routes.values() for route in stages.values()}

@@ -1,0 +1,76 @@
+"""The word of a second person before production."""
+
+import pytest
+
+from sacristy.errors import ApprovalMissing, ApprovalWithoutReason, NoEvidence
+from sacristy.names import Stage
+from sacristy.release import approvals, promotion
+
+PRODUCTION, STAGING = Stage.PRODUCTION, Stage.STAGING
+
+
+def promote(bench, image, user="ana", approvals=1, stage=PRODUCTION):
+    return promotion.promote(bench.desk(user, approvals=approvals), image, stage, "better")
+
+
+def test_production_waits_for_another_person(bench):
+    image = bench.image()
+    with pytest.raises(ApprovalMissing, match="needs 1 approvals by others than ana to go to production, and has 0"):
+        promote(bench, image)
+    assert bench.tag("production") is None
+
+
+def test_the_promoters_own_approval_does_not_count(bench):
+    image = bench.image()
+    approvals.approve(bench.desk("ana"), image, PRODUCTION, "mine")
+    with pytest.raises(ApprovalMissing):
+        promote(bench, image)
+
+
+def test_the_event_keeps_who_approved_and_why(bench):
+    image = bench.image()
+    approvals.approve(bench.desk("ben"), image, PRODUCTION, "asked it ten questions")
+    ((given,),) = [promote(bench, image)["approvals"]]
+    assert (given["by"], given["why"]) == ("ben", "asked it ten questions")
+
+
+def test_one_person_is_one_approval(bench):
+    image = bench.image()
+    first = approvals.approve(bench.desk("ben"), image, PRODUCTION, "good")
+    assert approvals.approve(bench.desk("ben"), image, PRODUCTION, "still good")["_id"] == first["_id"]
+    with pytest.raises(ApprovalMissing, match="needs 2"):
+        promote(bench, image, approvals=2)
+    approvals.approve(bench.desk("cleo"), image, PRODUCTION, "good")
+    assert len(promote(bench, image, approvals=2)["approvals"]) == 2
+
+
+def test_an_approval_is_for_one_digest_and_one_stage(bench):
+    image, other = bench.image(), bench.image()
+    approvals.approve(bench.desk("ben"), other, PRODUCTION, "good")
+    approvals.approve(bench.desk("ben"), image, STAGING, "good")
+    with pytest.raises(ApprovalMissing):
+        promote(bench, image)
+
+
+def test_staging_needs_none(bench):
+    assert promote(bench, bench.image(), stage=STAGING)["state"] == "done"
+
+
+def test_a_promotion_uses_its_approvals_up(bench):
+    first, second = bench.image(), bench.image()
+    for image in (first, second):
+        approvals.approve(bench.desk("ben"), image, PRODUCTION, "good")
+        promote(bench, image)
+    promotion.rollback(bench.desk(approvals=1), bench.model, PRODUCTION, "it was bad")
+    with pytest.raises(ApprovalMissing):
+        promote(bench, second)
+
+
+def test_what_was_not_tested_cannot_be_approved(bench):
+    with pytest.raises(NoEvidence):
+        approvals.approve(bench.desk("ben"), bench.image(accepted=None), PRODUCTION, "looks nice")
+
+
+def test_an_approval_says_why(bench):
+    with pytest.raises(ApprovalWithoutReason):
+        approvals.approve(bench.desk("ben"), bench.image(), PRODUCTION, " ")
