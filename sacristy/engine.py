@@ -17,7 +17,7 @@ TIMEOUT_S = 120.0
 
 def build_command(context: Path, dockerfile: Path, tag: str, arguments: Mapping[str, str]) -> list[str]:
     """Return the command that builds an image with no network; `arguments` are its build arguments."""
-    words = [PROGRAM, "build", "--network", "none", "--file", str(dockerfile), "--tag", tag]
+    words = [PROGRAM, "build", "--network", "none", "--force-rm", "--file", str(dockerfile), "--tag", tag]
     for name, value in arguments.items():
         words += ["--build-arg", f"{name}={value}"]
     return [*words, str(context)]
@@ -47,6 +47,15 @@ def find_image(reference: str) -> dict[str, Any]:
             raise ImageNotInEngine(reference=reference) from None
         raise
     return found
+
+
+def layers_of_images() -> list[list[str]]:
+    """Return the layers of every image that the engine has, lowest first."""
+    names = sorted(set(run([PROGRAM, "image", "ls", "--all", "--quiet", "--no-trunc"], timeout_s=TIMEOUT_S).split()))
+    if not names:
+        return []
+    found = json.loads(run([PROGRAM, "image", "inspect", *names], timeout_s=TIMEOUT_S))
+    return [image["RootFS"].get("Layers") or [] for image in found]
 
 
 def build_image(context: Path, dockerfile: Path, tag: str, arguments: Mapping[str, str]) -> dict[str, Any]:

@@ -52,6 +52,13 @@ class Serving(Section):
     timeout_s: Count = Field(default=30, description="longest prediction before its worker is replaced, seconds")
 
 
+class Resources(Section):
+    """What an instance may use at most; the docker target holds it to that."""
+
+    cpu: Positive = Field(default=2.0, description="processor cores")
+    memory_mib: Count = Field(default=2048, description="memory, MiB; an instance that takes more is ended")
+
+
 class ModelFile(Section):
     """The whole of model.toml."""
 
@@ -60,6 +67,7 @@ class ModelFile(Section):
     reproduce_tolerance: float = Field(default=0.0, ge=0, description="relative difference that reproduce tolerates")
     gates: Gates
     serving: Serving = Serving()
+    resources: Resources = Resources()
 
 
 @dataclass(frozen=True)

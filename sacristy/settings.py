@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     weights_endpoint: str = Field(default="", description="an S3 gateway that is not the embedded one")
     weights_ca: Path | None = Field(default=None, description="the certificate that the S3 gateway's is checked with")
     ceph_size_gib: int = Field(default=20, ge=3, description="the disk of the embedded Ceph, a sparse file")
+    data_remote: str = Field(
+        default="", description="where DVC keeps data: a folder or s3://bucket; empty: the stack's Ceph, else home/data"
+    )
     registry: str = Field(default="", description="https://host:port, or a folder of layouts; empty: home/registry")
     registry_user: str = Field(default="", description="who logs in to the registry; empty: nobody")
     registry_password: SecretStr | None = Field(default=None, description="empty: secrets/registry-password")
@@ -77,7 +80,7 @@ class Settings(BaseSettings):
         default="python:3.11-slim-bookworm", description="what environment images are built on; best by digest"
     )
     serving_variant: Literal["cpu", "cuda"] = Field(default="cpu", description="which environment images lie on")
-    target: Literal["process", "docker"] = Field(default="process", description="where images are tested and deployed")
+    target: TargetName = Field(default=TargetName.PROCESS, description="where images are tested and deployed")
     promotion: Promotion = Field(default=Promotion(), description="the policy by which stages move")
     gateway_url: str = Field(default="", description="a gateway that is not the embedded one")
     omniboard_url: str = Field(default="", description="an Omniboard that is not the embedded one")
@@ -108,6 +111,11 @@ class Settings(BaseSettings):
     def weights_location(self) -> str:
         """The folder or s3:// address of the weights."""
         return self.weights or ("s3://weights" if self.has_ceph else str(self.home / "weights"))
+
+    @property
+    def data_location(self) -> str:
+        """The folder or s3:// address of the data that DVC keeps."""
+        return self.data_remote or ("s3://data" if self.has_ceph else str(self.home / "data"))
 
     @property
     def has_ceph(self) -> bool:

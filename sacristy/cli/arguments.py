@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sacristy.names import Reference, Stage, Version, parse_model, parse_reference, parse_stage, parse_version
+from sacristy.settings import TargetName
 
 ModelName = Annotated[str, typer.Argument(help="A model: a folder under models/.", parser=parse_model, metavar="MODEL")]
 ImageName = Annotated[
@@ -19,4 +20,7 @@ ImageName = Annotated[
 ]
 StageName = Annotated[Stage, typer.Argument(help="staging or production.", parser=parse_stage, metavar="STAGE")]
 Why = Annotated[str, typer.Option("--why", help="The reason, kept in the audit trail; required for production.")]
+Where = Annotated[
+    TargetName | None, typer.Option("--target", help="Where it runs: process or docker; the setting if not given.")
+]
 RunVersion = Annotated[Version, typer.Argument(parser=parse_version, metavar="VERSION")]

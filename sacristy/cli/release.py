@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sacristy.cli.arguments import ImageName, ModelName, StageName, Why
+from sacristy.cli.arguments import ImageName, ModelName, StageName, Where, Why
 from sacristy.cli.images import make, send
 from sacristy.cli.printing import JsonFlag, done, emit, out, short, steps, table, timed
 from sacristy.cli.workbench import Workbench
@@ -16,7 +16,7 @@ from sacristy.images.registry import Registry
 from sacristy.names import Reference, Stage, parse_run
 from sacristy.operator.deployment import deploy
 from sacristy.release import approvals, evidence, promotion
-from sacristy.release.acceptance import Trial, judge
+from sacristy.release.acceptance import CHECKS, Trial, judge
 from sacristy.release.examples import read_examples
 from sacristy.release.verdict import Verdict, junit
 from sacristy.targets.target import Image
@@ -31,13 +31,14 @@ def test(
     against: Annotated[
         str, typer.Option(help="The stage whose current version it may not fall behind.")
     ] = "production",
+    target: Where = None,
     report: Annotated[Path | None, typer.Option("--junit", help="Also write JUnit XML to this file.")] = None,
     json: JsonFlag = False,
 ) -> None:
     """Judge an image: start it, ask it everything, keep the verdict. Ends with 1 if it does not pass."""
     bench = Workbench()
     found, registry = bench.find(image)
-    verdict = accept(bench, found, registry, against, quiet=json)
+    verdict = accept(bench, found, registry, against, target=target, quiet=json)
     if report:
         report.write_text(junit(verdict), encoding="utf-8")
     emit(verdict.as_document(), json, lambda: show_verdict(verdict))
@@ -69,7 +70,7 @@ def rollback(model: ModelName, stage: StageName, why: Why = "", json: JsonFlag =
     bench = Workbench()
     with timed() as clock, steps(f"rolling {model}:{stage} back", quiet=json) as progress:
         event = promotion.rollback(bench.desk, model, stage, why)
-        deployment = deploy(bench.yard, model, stage, progress)
+        deployment = deploy(bench.yard_of(model, stage), model, stage, progress)
     text = f"{model}:{stage} is back at {deployment.image} {short(deployment.image.digest)}"
     emit({"event": event, "url": deployment.url, "parts": deployment.parts}, json, lambda: done(text, clock()))
 
@@ -117,20 +118,23 @@ def to_stage(bench: Workbench, image: Image, stage: Stage, why: str, *, quiet: b
         return deploy(bench.yard, image.model, stage, progress)
 
 
-def accept(bench: Workbench, image: Image, registry: Registry, against: str, *, quiet: bool) -> Verdict:
+def accept(
+    bench: Workbench, image: Image, registry: Registry, against: str, *, target: str | None = None, quiet: bool
+) -> Verdict:
     """Judge an image against its gates and against the version that a stage has now, and keep the verdict."""
     bench.started()
     run = find_run(bench.database, image.run)
+    rival = bench.rival(image, against)
     trial = Trial(
         image=image,
-        target=bench.target(registry),
+        target=bench.target(registry, target),
         gates=bench.model(image.model).file.gates,
         examples=read_examples(run, bench.store),
         cases=bench.settings.project / "tests" / "requests" / "invalid",
-        rival=bench.rival(image, against),
-        rival_target=bench.target(bench.registry),
+        rival=rival,
+        rival_target=bench.target_for(rival, bench.registry, target) if rival else None,
     )
-    with steps(f"testing {image}", quiet) as progress:
+    with steps(f"testing {image}", quiet, total=len(CHECKS)) as progress:
         verdict = judge(trial, progress)
     evidence.record(bench.database, verdict, bench.settings.user)
     return verdict

@@ -9,7 +9,7 @@ import httpx
 import orjson
 import typer
 
-from sacristy.cli.arguments import ModelName, StageName
+from sacristy.cli.arguments import ModelName, StageName, Where
 from sacristy.cli.printing import JsonFlag, done, emit, out, steps, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import GatewayAway, NotDeployed, PredictionRefused
@@ -21,12 +21,12 @@ PANEL = "From stage to answer"
 StageOption = Annotated[Stage, typer.Option("--stage", help="staging or production.")]
 
 
-def deploy(model: ModelName, stage: StageName, json: JsonFlag = False) -> None:
+def deploy(model: ModelName, stage: StageName, target: Where = None, json: JsonFlag = False) -> None:
     """Make a stage's image answer for the stage, without a failed request."""
     bench = Workbench()
     bench.started()
     with timed() as clock, steps(f"deploying {model}:{stage}", quiet=json) as progress:
-        deployment = deploy_stage(bench.yard, model, stage, progress)
+        deployment = deploy_stage(bench.yard_on(target), model, stage, progress)
     did = "deployed" if deployment.changed else "already runs:"
     parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in deployment.parts.items())
     text = f"{did} {deployment.image} for {stage} at {deployment.url}" + (f" ({parts})" if parts else "")
@@ -80,7 +80,7 @@ def logs(
     route = read_routes(bench.settings.routes_file).get(model, {}).get(stage)
     if route is None:
         raise NotDeployed(model=model, stage=stage)
-    found = bench.target(bench.registry).log_tail(route.instance, lines)
+    found = bench.target(bench.registry, route.target).log_tail(route.instance, lines)
     emit({"instance": route.instance, "lines": found}, json, lambda: out.print("\n".join(found), markup=False))
 
 

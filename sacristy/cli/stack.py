@@ -15,6 +15,7 @@ from sacristy.operator.deployment import deploy
 from sacristy.operator.strays import remove_strays
 from sacristy.operator.survey import model_states
 from sacristy.release.drift import stage_faults
+from sacristy.settings import TargetName
 from sacristy.stack import doctor as checks
 from sacristy.stack import down as stopping
 from sacristy.stack import init as beginning
@@ -56,6 +57,7 @@ def down(json: JsonFlag = False) -> None:
     """Stop everything that `up` started. Data stays."""
     bench = Workbench()
     with timed() as clock, steps("stopping the stack", quiet=json):
+        stop_containers(bench)
         stopping.down(bench.settings)
     emit({"stopped": True}, json, lambda: done("the stack is down", clock()))
 
@@ -64,7 +66,7 @@ def status(json: JsonFlag = False) -> None:
     """Show what runs: every model's stages, and the services."""
     bench = Workbench()
     services = states.service_states(bench.settings)
-    models = model_states(bench.settings, bench.registry, bench.target(bench.registry))
+    models = model_states(bench.settings, bench.registry, bench.targets(bench.registry))
     data = {"models": models, "services": services}
 
     def show() -> None:
@@ -117,10 +119,19 @@ def redeploy(bench: Workbench, progress: Any) -> None:
     for model in bench.registry.repositories():
         for stage in bench.registry.stages(model):
             try:
-                deploy(bench.yard, model, stage, progress)
+                deploy(bench.yard_of(model, stage), model, stage, progress)
             except SacristyError as error:
                 say(f"{model}:{stage}: {error}")
-    remove_strays(bench.yard)
+    for yard in bench.yards_in_use():
+        remove_strays(yard)
+
+
+def stop_containers(bench: Workbench) -> None:
+    """Stop this project's containers, where it has any."""
+    for yard in bench.yards_in_use():
+        if yard.target.name == TargetName.DOCKER:
+            for name in yard.target.instances():
+                yard.target.stop(name)
 
 
 def _show_services(services: dict[str, Any]) -> None:

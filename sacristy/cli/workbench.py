@@ -9,14 +9,17 @@ from pymongo.database import Database
 
 from sacristy import settings as settings_module
 from sacristy.errors import ImageNotFound, NotPushed, RunNotBuilt, StackDown, StageEmpty
+from sacristy.images.manifest import has_base
 from sacristy.images.registry import Access, Registry, open_registry
-from sacristy.names import Reference, Version, parse_stage
+from sacristy.names import Reference, Stage, Version, parse_stage
 from sacristy.operator.deployment import Yard
 from sacristy.project import Model, load_model
 from sacristy.release.desk import Desk, open_desk
-from sacristy.settings import Role, Settings
+from sacristy.settings import Role, Settings, TargetName
 from sacristy.supervision import Supervisor
+from sacristy.targets.docker import DockerTarget
 from sacristy.targets.process import ProcessTarget
+from sacristy.targets.routes import read_routes
 from sacristy.targets.target import Image, Target
 from sacristy.tracking.database import connect
 from sacristy.weights.store import Store, open_store
@@ -51,9 +54,21 @@ class Workbench:
         user, password = self.settings.registry_login
         return open_registry(self.settings.registry_location, Access(user, password, self.settings.registry_ca))
 
-    def target(self, registry: Registry) -> Target:
-        """Where images of a registry run."""
-        return ProcessTarget(self.settings, registry)
+    def targets(self, registry: Registry) -> dict[str, Target]:
+        """Where images of a registry can run, by name."""
+        return {
+            TargetName.PROCESS: ProcessTarget(self.settings, registry),
+            TargetName.DOCKER: DockerTarget(self.settings, registry),
+        }
+
+    def target(self, registry: Registry, name: str | None = None) -> Target:
+        """Where images of a registry run: the named target, else the one that is set."""
+        return self.targets(registry)[name or self.settings.target]
+
+    def target_for(self, image: Image, registry: Registry, name: str | None = None) -> Target:
+        """Where an image is compared: the named target, or processes for one that was built without a base."""
+        based = has_base(registry.manifest(image.model, image.digest))
+        return self.target(registry, name if based else TargetName.PROCESS)
 
     @cached_property
     def desk(self) -> Desk:
@@ -62,9 +77,25 @@ class Workbench:
 
     @cached_property
     def yard(self) -> Yard:
-        """What deployments work with."""
-        target = self.target(self.registry)
-        return Yard(self.settings, self.database, self.registry, self.store, target, self.settings.user)
+        """What deployments work with, on the target that is set."""
+        return self.yard_on()
+
+    def yard_on(self, target: str | None = None) -> Yard:
+        """Return what deployments on a target work with; None: the one that is set."""
+        targets = self.targets(self.registry)
+        chosen = targets[target or self.settings.target]
+        return Yard(self.settings, self.database, self.registry, self.store, chosen, self.settings.user, targets)
+
+    def yard_of(self, model: str, stage: Stage) -> Yard:
+        """Return the yard of the target on which a stage runs now; the one that is set, if it runs nowhere."""
+        route = read_routes(self.settings.routes_file).get(model, {}).get(stage)
+        return self.yard_on(route.target if route else None)
+
+    def yards_in_use(self) -> list[Yard]:
+        """Return the yards of all targets on which something may run: an engine is asked only where one is used."""
+        routes = read_routes(self.settings.routes_file)
+        used = {route.target for stages in routes.values() for route in stages.values()}
+        return [self.yard_on(name) for name in sorted({TargetName.PROCESS, self.settings.target, *used})]
 
     def model(self, name: str) -> Model:
         """Return the model of that name. Raises InvalidName, UnknownModel or InvalidModelFile."""

@@ -144,6 +144,11 @@ def image_manifest(config: Descriptor, layers: Sequence[Descriptor], facts: Mapp
     )
 
 
+def has_base(manifest: Json) -> bool:
+    """Say whether an image lies on an environment image, and so can be a container."""
+    return any(BASE in (layer.get("annotations") or {}) for layer in manifest["layers"])
+
+
 def read_document(content: bytes, reference: str) -> Json:
     """Return a JSON object, or raise InvalidImage."""
     if len(content) > MAX_DOCUMENT:

@@ -6,7 +6,7 @@ If the new one fails, it is the one to go: its last lines are kept as the cause,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -51,6 +51,11 @@ class Yard:
     store: Store
     target: Target
     user: str
+    others: Mapping[str, Target] = field(default_factory=dict)
+
+    def target_named(self, name: str) -> Target:
+        """Return the target of an instance: this deployment's, or the one that a stage moves away from."""
+        return self.others.get(name, self.target) if name != self.target.name else self.target
 
     @property
     def desk(self) -> Desk:
@@ -90,7 +95,7 @@ def deploy(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: 
         reach("deploy", "cleared")
         image = yard.registry.image(model, digest)
         old = _current(yard, model, stage)
-        if old and old.digest == digest and _answers(yard, old):
+        if old and old.digest == digest and old.target == yard.target.name and _answers(yard, old):
             return _unchanged(yard, Deployment(image, stage, changed=False, url=old.url))
         deployment = Deployment(image, stage, changed=True, url="", replaced=old.version if old else None)
         return _replace(yard, deployment, old, progress)
@@ -162,7 +167,7 @@ def _current(yard: Yard, model: str, stage: Stage) -> Route | None:
 
 
 def _answers(yard: Yard, route: Route) -> bool:
-    return yard.target.is_running(route.instance) and is_ready(route.url)
+    return yard.target_named(route.target).is_running(route.instance) and is_ready(route.url)
 
 
 def _smoke(yard: Yard, instance: Instance) -> None:
@@ -195,7 +200,7 @@ def _route(instance: Instance) -> Route:
 def _retire(yard: Yard, old: Route | None) -> None:
     if old:
         time.sleep(DRAIN_S)
-        yard.target.stop(old.instance)
+        yard.target_named(old.target).stop(old.instance)
 
 
 def _record(yard: Yard, deployment: Deployment, state: str, reason: str = "") -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from sacristy.errors import SacristyError
 from sacristy.images.registry import Registry
 from sacristy.settings import Settings
 from sacristy.targets.readiness import is_ready
-from sacristy.targets.routes import read_routes
+from sacristy.targets.routes import Route, read_routes
 from sacristy.targets.target import Target
 
 States = dict[str, dict[str, dict[str, Any]]]
 
 
-def model_states(settings: Settings, registry: Registry, target: Target) -> States:
+def model_states(settings: Settings, registry: Registry, targets: Mapping[str, Target]) -> States:
     """Return states[model][stage]: what the stage points at, and what answers for it.
 
     `ready` says that the very image of the stage answers; `running` names another version that answers instead.
@@ -24,7 +26,7 @@ def model_states(settings: Settings, registry: Registry, target: Target) -> Stat
         for stage, digest in sorted(registry.stages(model).items()):
             image = registry.image(model, digest)
             route = routes.get(model, {}).get(stage)
-            alive = route is not None and target.is_running(route.instance) and is_ready(route.url)
+            alive = route is not None and _answers(targets, route)
             states.setdefault(model, {})[stage] = {
                 "version": str(image.version),
                 "digest": digest,
@@ -35,3 +37,11 @@ def model_states(settings: Settings, registry: Registry, target: Target) -> Stat
                 "url": route.url if route else "",
             }
     return states
+
+
+def _answers(targets: Mapping[str, Target], route: Route) -> bool:
+    """Say whether an instance runs and answers; of a target that cannot be asked (no engine) none does."""
+    try:
+        return targets[route.target].is_running(route.instance) and is_ready(route.url)
+    except (SacristyError, KeyError):
+        return False

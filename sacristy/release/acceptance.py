@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import orjson
+
 from sacristy.errors import BadAnswer, InstanceCrashed
 from sacristy.project import Gates
 from sacristy.release import scores
+from sacristy.release.ending import status_when_ended
 from sacristy.release.examples import Examples
 from sacristy.release.questions import Questioner
 from sacristy.release.requests import Case, load_cases, send
@@ -199,6 +202,22 @@ def measure_memory(trial: Trial) -> Outcome:
     return Outcome(not reason, f"{peak:.0f} MiB", limit, reason)
 
 
+def measure_ending(trial: Trial) -> Outcome:
+    """A request in flight when the instance is told to end is answered. Nothing can be asked after this one."""
+    assert trial.instance is not None  # noqa: S101 - set before the first check
+    name = trial.instance.name
+    body = orjson.dumps({"instances": [trial.examples.golden[0][0]]})
+    limit = "a request in flight is answered"
+    start = time.monotonic()
+    try:
+        status = status_when_ended(trial.url, body, lambda: trial.target.stop(name))
+    except OSError as error:
+        return Outcome(False, "no connection", limit, f"it could not be asked before its end: {error}")
+    trial.figures["ending_s"] = time.monotonic() - start
+    reason = "" if status == 200 else f"SIGTERM cut a request off: status {status or 'none'}"
+    return Outcome(not reason, "answered" if status == 200 else "cut off", limit, reason)
+
+
 CHECKS: dict[str, Measure] = {
     "ready": measure_ready,
     "golden": measure_golden,
@@ -206,6 +225,7 @@ CHECKS: dict[str, Measure] = {
     "latency": measure_latency,
     "bad input": measure_bad_input,
     "memory": measure_memory,
+    "ending": measure_ending,
 }
 
 
