@@ -603,7 +603,7 @@ class ImageNotFound(SacristyError):
     """No such image in a registry."""
 
     what = "there is no image {reference} in {location}"
-    next = "sacristy show {repository} lists what there is"
+    next = "sacristy images {repository} lists what there is"
     http_status = 404
 
 
@@ -859,3 +859,35 @@ class SignatureInvalid(SacristyError):
     what = "the signature of {image} does not count: {reason}"
     next = "find out who put it there; sacristy promote {image} STAGE --why '...' signs what passed its test"
     http_status = 409
+
+
+# --- data under DVC -------------------------------------------------------------------------------------------
+
+
+class InvalidDataFile(SacristyError):
+    """A data.dvc that does not name one plain file."""
+
+    what = "{path}: {reason}"
+    next = "write it with: dvc add"
+
+
+class DataFileMissing(SacristyError):
+    """The file that a model's data.dvc names is not on this machine."""
+
+    what = "the data of {model} is missing: {path} (nor is it at {places})"
+    next = "sacristy data pull {model}"
+
+
+class DataFileChanged(SacristyError):
+    """A model's data is not the file that its data.dvc names."""
+
+    what = "the data of {model} has changed: {path} has the MD5 {found}, not {expected}"
+    next = "remove that file and run: sacristy data pull {model}; if the new data is meant: dvc add it, and commit"
+
+
+class NoDataFile(SacristyError):
+    """A model without a data.dvc."""
+
+    what = "{model} has no data.dvc"
+    next = "in models/{model}: dvc add dataset/FILE --file data.dvc"
+    http_status = 404

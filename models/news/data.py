@@ -19,6 +19,7 @@ from sacristy.errors import DataChanged, DataMissing
 NAME = "ag-news"
 SOURCE = "AG's News topic classification, part of the training rows; Zhang, Zhao and LeCun 2015, arXiv:1509.01626"
 FILE = Path("ag_news") / "train_subset.csv.gz"  # columns class_index and text; text = title, space, description
+PULLED = Path(__file__).parent / "dataset" / FILE.name  # by `sacristy data pull`
 SHA256 = "d32a8a4d105ef0ac869f1a5d2dbdb5e9199d593380ad3e8459f4326345c930a3"
 LABELS = ("World", "Sports", "Business", "Sci/Tech")  # the data set's own names, in the order of class_index
 HELDOUT, VALIDATION = 25, 13  # of 256: about 10 % and 5 %, the rest is for training
@@ -62,7 +63,7 @@ def _words(text: str) -> str:
 
 def _content() -> bytes:
     folder = settings.load().data
-    path = (folder or Path("SACRISTY_DATA")) / FILE
+    path = PULLED if PULLED.is_file() else (folder or Path("SACRISTY_DATA")) / FILE
     try:
         content = path.read_bytes()
     except OSError as error:

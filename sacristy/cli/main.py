@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from sacristy import __version__
-from sacristy.cli import audit, backup, demo, environments, images, release, serving, stack, training, upkeep, weights
+from sacristy.cli import (
+    audit,
+    backup,
+    data,
+    demo,
+    environments,
+    images,
+    release,
+    serving,
+    stack,
+    training,
+    upkeep,
+    weights,
+)
 from sacristy.cli.printing import err, fail, out
 from sacristy.errors import SacristyError
 
@@ -26,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (demo, stack, training, upkeep, environments, images, release, audit, serving, weights, backup):
+for group in (demo, stack, training, upkeep, environments, images, release, audit, serving, data, weights, backup):
     group.add_to(app)
 
 

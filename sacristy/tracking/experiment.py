@@ -8,6 +8,7 @@ import sys
 import types
 from typing import Any, Literal, cast
 
+from sacristy import datasets, settings
 from sacristy.errors import SacristyError
 from sacristy.names import parse_model
 from sacristy.tracking.quiet_sacred import SETTINGS, Experiment
@@ -34,10 +35,12 @@ class RecordedExperiment(Experiment):
         self._at_command_line = True
         return super().run_commandline(argv)
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Run as Sacred does."""
+    def run(self, command_name: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Run as Sacred does; but no run begins on data that is missing or not what data.dvc names."""
         try:
-            return super().run(*args, **kwargs)
+            if command_name in (None, self.default_command):
+                datasets.require(settings.load(), str(self.path))
+            return super().run(command_name, *args, **kwargs)
         except SacristyError as error:
             if not self._at_command_line:
                 raise

@@ -14,7 +14,7 @@ from sacristy.weights.folder import FolderStore
 
 @pytest.fixture
 def source(mongod, project, tmp_path):
-    """Settings and store of a stack with a run that has weights, and a file in GridFS; the run is removed at the end."""
+    """Settings and store of a stack with a run that has weights, and a file in GridFS, both removed at the end."""
     home, database = tmp_path / "source", mongod.database()
     store = FolderStore(home / "weights")
     (tmp_path / "weights.txt").write_text("weights")

@@ -6,7 +6,20 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[3] / "sacristy"
-GROUND = ["names", "errors", "settings", "project", "sources", "commands", "faults", "engine", "environments", "locks", "supervision"]
+GROUND = [
+    "names",
+    "errors",
+    "settings",
+    "project",
+    "sources",
+    "commands",
+    "faults",
+    "engine",
+    "environments",
+    "locks",
+    "supervision",
+    "datasets",
+]
 ROOMS = ["tracking", "weights", "serving", "images", "targets", "release", "operator", "gateway", "stack", "cli"]
 IN_EVERY_IMAGE = {"errors", "names", "serving"}
 ALLOWED_IN_SERVING = {"flask", "gunicorn", "pydantic", "pydantic_core", "orjson", "prometheus_client", "werkzeug"}
