@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIPENV_VERSION := 2026.10.3
 UNIT := tests/unit
 SERVICES := tests/services
-NOT_HERE := not slow and not browser and not registry and not ceph and not nginx
+NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo down clean test test-unit test-services test-story test-models test-all test-tiers check lock

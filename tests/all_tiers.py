@@ -32,6 +32,11 @@ TIERS = (
     Tier("browser", ("chromium",), ("chromium",)),
     Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
     Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
+    Tier(
+        "docker",
+        ("dockerd", "docker", "debootstrap", "iptables", "docker-registry", "htpasswd", "openssl"),
+        ("docker.io", "debootstrap", "iptables", "docker-registry", "apache2-utils", "openssl"),
+    ),
     Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
 )
 

@@ -1,25 +1,33 @@
 """A good version serves; a broken one is deployed. The good one answers every request, and the cause is printed."""
 
+import http.server
+import threading
+
 import pytest
+from engine import BRIDGE
 from story import Load
 
 FRAGILE = """
 
 # --- a fault that shows only where it is deployed, and passes every test before that
 from time import sleep
+from urllib.request import urlopen
 
-FLAG = Path({flag!r})
 _load, _predict, _asked = Digits.load, Digits.predict, []
 
 
 def fault():
-    return FLAG.read_text() if FLAG.exists() else ""
+    try:
+        return urlopen({url!r}, timeout=2).read().decode()
+    except OSError:  # while it is tested in a container it has no way out
+        return ""
 
 
 def load(self, folder):
-    if fault() == "crash":
+    self.fault = fault()
+    if self.fault == "crash":
         raise RuntimeError("the lamp oil ran out")
-    if fault() == "never ready":
+    if self.fault == "never ready":
         print("waiting for the bishop", flush=True)
         sleep(3600)
     _load(self, folder)
@@ -28,16 +36,54 @@ def load(self, folder):
 def predict(self, inputs):
     _asked.append(1)
     answers = _predict(self, inputs)
-    return [answer[::-1] for answer in answers] if fault() == "wrong" and len(_asked) > 1 else answers
+    return [answer[::-1] for answer in answers] if self.fault == "wrong" and len(_asked) > 1 else answers
 
 
 Digits.load, Digits.predict = load, predict
 """
 
 
+class Switch:
+    """Tells the models over HTTP which fault to have, from the moment in which they load."""
+
+    def __init__(self, address):
+        switch = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(switch.fault.encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.fault = ""
+        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        self.url = f"http://{address}:{self.server.server_port}/"
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+def place(request):
+    """A clone, and a switch that its models can ask."""
+    where = request.param
+    clone = request.getfixturevalue("clone" if where == "process" else "contained")
+    switch = Switch("127.0.0.1" if where == "process" else BRIDGE)
+    yield clone if where == "process" else clone.clone, switch
+    switch.close()
+
+
 @pytest.fixture(scope="module")
-def story(clone):
+def story(place):
     """Version 1 is in production; version 2, which can break, passed its test and was promoted."""
+    clone, switch = place
     clone.run("up")
     clone.run("train", "digits")
     first = clone.json("release", "digits")
@@ -45,13 +91,12 @@ def story(clone):
     clone.run("deploy", "digits", "production")
     toml = (clone.folder / "models/digits/model.toml").read_text()
     clone.commit("models/digits/model.toml", shorten_ready(toml))
-    flag = clone.folder.parent / "fault"
     serve = (clone.folder / "models/digits/serve.py").read_text()
-    clone.commit("models/digits/serve.py", serve + FRAGILE.format(flag=str(flag)))
+    clone.commit("models/digits/serve.py", serve + FRAGILE.format(url=switch.url))
     clone.run("train", "digits")
     second = clone.json("release", "digits")
     clone.run("promote", f"digits:{second['version']}", "production", "--why", "looks good")
-    return clone, flag, first["version"], second["version"]
+    return clone, switch, first["version"], second["version"]
 
 
 def shorten_ready(toml):
@@ -73,8 +118,8 @@ def load_on(clone):
     ],
 )
 def test_the_good_version_answers_throughout_and_the_cause_is_printed(story, fault, said):
-    clone, flag, good, _ = story
-    flag.write_text(fault)
+    clone, switch, good, _ = story
+    switch.fault = fault
     with load_on(clone) as load:
         _, told = clone.run("deploy", "digits", "production", code=1)
     assert said in told
@@ -86,8 +131,8 @@ def test_the_good_version_answers_throughout_and_the_cause_is_printed(story, fau
 
 
 def test_mended_it_replaces_the_good_one_without_a_failed_request(story):
-    clone, flag, good, mended = story
-    flag.unlink(missing_ok=True)
+    clone, switch, good, mended = story
+    switch.fault = ""
     with load_on(clone) as load:
         clone.run("deploy", "digits", "production")
     assert load.failures == []

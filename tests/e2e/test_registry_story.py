@@ -3,14 +3,13 @@
 import shutil
 
 import pytest
-from services.images.conftest import one_server  # noqa: F401 - the fixture
 from story import Clone
 
 pytestmark = pytest.mark.registry
 
 
 @pytest.fixture(scope="module")
-def far(clone, one_server, tmp_path_factory):  # noqa: F811
+def far(clone, one_server, tmp_path_factory):
     """The clone with a stack of its own, whose images are pushed to the registry."""
     made = Clone(clone.folder, tmp_path_factory.mktemp("far") / "home")
     made.environment |= {

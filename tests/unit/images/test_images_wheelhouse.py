@@ -45,9 +45,10 @@ def test_the_cpu_variant_needs_the_cpu_build_of_torch():
 
 
 def test_an_environment_image_is_built_without_a_network():
-    assert engine.build_command(Path("c"), Path("d/Dockerfile"), "env-1:cpu", {"BASE": "b"}) == (
-        "docker build --network none --force-rm --file d/Dockerfile --tag env-1:cpu --build-arg BASE=b c".split()
-    )
+    assert engine.build_command(Path("c"), Path("d/Dockerfile"), "env-1:cpu", {"BASE": "b"}) == [
+        *("docker", "build", "--network", "none", "--force-rm", "--file", "d/Dockerfile", "--tag", "env-1:cpu"),
+        *("--build-arg", "BASE=b", "c"),
+    ]
     assert engine.save_command("env-1:cpu", Path("x.tar")) == (
         ["docker", "image", "save", "--output", "x.tar", "env-1:cpu"]
     )

@@ -1,0 +1,76 @@
+"""A Docker engine of the tests' own: its data, its socket and its networks in a temporary folder, ended by its pid."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+PROGRAMS = ("docker", "dockerd", "debootstrap", "iptables")
+BASE = "sacristy-base:bookworm"  # what the environment images of the tests are built on
+BRIDGE = "172.29.251.1"  # this machine, as containers with a way out see it
+MIRROR = "http://mirror.example/debian"
+
+
+def missing() -> str:
+    """Return why there can be no engine here, or an empty string."""
+    if os.geteuid() != 0:
+        return "a Docker engine of the tests' own needs root"
+    absent = [program for program in PROGRAMS if not shutil.which(program)]
+    return f"not installed: {', '.join(absent)} (apt-get install docker.io debootstrap iptables)" if absent else ""
+
+
+class Engine:
+    """dockerd. `docker` runs the client against it; `environment` makes others do so."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host = f"unix://{folder}/docker.sock"
+        self.environment = {"DOCKER_HOST": self.host}
+        places = ["--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"]
+        argv = ["dockerd", *map(str, places), "--host", self.host, "--bip", f"{BRIDGE}/24"]
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 30
+        while "Server Version" not in self.docker("info", check=False):
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise RuntimeError((folder / "log").read_text()[-2000:])
+            time.sleep(0.2)
+
+    def docker(self, *words: str, check: bool = True, **options) -> str:
+        argv = ["docker", *map(str, words)]
+        done = subprocess.run(
+            argv, env=os.environ | self.environment, capture_output=True, text=True, check=False, **options
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout
+
+    def make_base(self) -> None:
+        """Make the base that a registry would give elsewhere: Debian's own, with Python and CA certificates."""
+        root = self.folder / "base"
+        argv = ["debootstrap", "--variant=minbase", "--include=python3,ca-certificates", "bookworm", str(root), MIRROR]
+        subprocess.run(argv, check=True, capture_output=True)
+        with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
+            self.docker("import", "-", BASE, stdin=tar.stdout)
+        shutil.rmtree(root)
+
+    def close(self) -> None:
+        """End all containers and the engine, and remove what it wrote."""
+        for name in self.docker("ps", "--all", "--quiet", check=False).split():
+            self.docker("rm", "--force", name, check=False)
+        for name in self.docker("network", "ls", "--quiet", "--filter", "type=custom", check=False).split():
+            self.docker("network", "rm", name, check=False)
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=60)
+        subprocess.run(["ip", "link", "delete", "docker0"], check=False, capture_output=True)
+        for mounted in sorted(mounts_below(self.folder), reverse=True):
+            subprocess.run(["umount", "--lazy", mounted], check=False, capture_output=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def mounts_below(folder: Path) -> list[str]:
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [place for place in (line.split()[1] for line in lines) if place.startswith(f"{folder}/")]
