@@ -530,7 +530,7 @@ class WeightsRefused(SacristyError):
     """A file that is not in one of the safe formats, judged by its content."""
 
     what = "{path} is refused as weights: {reason}"
-    next = "write tensors as safetensors or npy, and the rest as json, jsonl or txt"
+    next = "write tensors as safetensors or npy, models as onnx or ubj, and the rest as json, jsonl or txt"
     http_status = 400
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from sacristy.errors import WeightsRefused
-from sacristy.weights import npy, safetensors
+from sacristy.weights import npy, onnx, safetensors, ubjson
 from sacristy.weights.signatures import Refused, ends_as_zip, looks_like
 
 MAX_DOCUMENT = 32 << 20  # bytes of one JSON document: a whole .json, or one line of a .jsonl
@@ -21,7 +21,7 @@ READ = 1 << 20
 
 
 def check_file(path: Path) -> str:
-    """Return a file's format (safetensors, npy, json, jsonl or txt), or raise WeightsRefused saying why.
+    """Return a file's format (safetensors, npy, onnx, ubj, json, jsonl or txt), or raise WeightsRefused saying why.
 
     Refused are also links, folders and devices, and whatever looks like a pickle, an archive or a program.
     """
@@ -95,6 +95,8 @@ def _no_constant(name: str) -> NoReturn:
 CHECKS: dict[str, Callable[[BinaryIO], Any]] = {
     "safetensors": safetensors.check,
     "npy": npy.check,
+    "onnx": onnx.check,
+    "ubj": ubjson.check,
     "json": _json,
     "jsonl": _jsonl,
     "txt": _text,

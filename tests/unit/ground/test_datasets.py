@@ -51,7 +51,7 @@ def test_a_right_copy_elsewhere_will_do(settings, tmp_path):
 
 
 def test_a_missing_file_is_named_with_what_brings_it(settings, folder):
-    with pytest.raises(DataFileMissing, match="dataset/rows.csv") as caught:
+    with pytest.raises(DataFileMissing, match=r"dataset/rows\.csv") as caught:
         require(settings, "toy")
     assert caught.value.advice == "sacristy data pull toy"
 

@@ -227,7 +227,8 @@ def test_documents_and_texts_are_taken(write, name, content):
         ("a.txt", b"caf\xe9", "UTF-8"),
         ("a.txt", b"a\0b", "zero bytes"),
         ("a.txt", b"caf\xc3", "UTF-8"),
-        ("a.onnx", b"text", "does not end in"),
+        ("a.onnx", b"text", "no ONNX"),
+        ("a.pt", b"text", "does not end in"),
         ("README", b"text", "does not end in"),
     ],
 )
