@@ -36,6 +36,15 @@ class Sources:
     diff: str = ""
 
 
+@dataclass(frozen=True)
+class FileChange:
+    """A file that two commits hold differently: lines added and removed, 0 for a file that is no text."""
+
+    path: str
+    added: int
+    removed: int
+
+
 def image_paths(model: str) -> tuple[str, ...]:
     """Return the paths whose files go into a model's image, so that only these make a run dirty."""
     return (*RUNTIME_PATHS, f"models/{model}")
@@ -89,6 +98,20 @@ def commit_time(project: Path, commit: str) -> int:
     """Return when a commit was made, in seconds since 1970, or raise CommitNotFound."""
     with _commit(project, commit) as made:
         return int(made.committed_date)
+
+
+def changes(project: Path, first: str, second: str, paths: Sequence[str]) -> list[FileChange]:
+    """Return what lies between two commits below `paths`, by path. Raises CommitNotFound."""
+    with _commit(project, first) as one, _commit(project, second) as two:
+        listed = one.repo.git.diff("--numstat", "--no-renames", "-z", one.hexsha, two.hexsha, "--", *paths)
+    entries = (entry.split("\t", 2) for entry in listed.split("\0") if entry)
+    return [FileChange(path, *(int(text) if text.isdigit() else 0 for text in counts)) for *counts, path in entries]
+
+
+def commits_between(project: Path, first: str, second: str) -> int:
+    """Return how many commits lead to one of two commits and not to the other. Raises CommitNotFound."""
+    with _commit(project, first) as one, _commit(project, second) as two:
+        return int(one.repo.git.rev_list("--count", f"{one.hexsha}...{two.hexsha}"))
 
 
 def fingerprint(files: Files) -> str:

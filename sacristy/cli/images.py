@@ -9,6 +9,7 @@ import typer
 from sacristy.cli.arguments import ImageName, ModelName
 from sacristy.cli.printing import JsonFlag, done, emit, short, steps, table, timed
 from sacristy.cli.workbench import Workbench
+from sacristy.images import sbom
 from sacristy.images.base import NOTED, Base, base_of, bring_here
 from sacristy.images.build import BuiltImage
 from sacristy.images.build import build as build_image
@@ -121,10 +122,11 @@ def send(bench: Workbench, image: Image, *, quiet: bool) -> CopyReport:
     with steps(f"pushing {image}", quiet) as progress:
         report = copy_image(bench.built, bench.registry, image.model, image.digest, progress)
         bench.registry.tag(image.model, str(image.version), image.digest)
+        sbom.attach(bench.registry, image.model, image.digest)
     return report
 
 
 def add_to(app: typer.Typer) -> None:
     """Add this file's commands."""
-    for command in (build, push, images):
+    for command in (build, push):
         app.command(rich_help_panel=PANEL)(command)

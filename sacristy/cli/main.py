@@ -15,8 +15,10 @@ from sacristy.cli import (
     backup,
     data,
     demo,
+    difference,
     environments,
     images,
+    registry,
     release,
     serving,
     stack,
@@ -39,7 +41,22 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (demo, stack, training, upkeep, environments, images, release, audit, serving, data, weights, backup):
+for group in (
+    demo,
+    stack,
+    training,
+    upkeep,
+    environments,
+    images,
+    registry,
+    release,
+    audit,
+    difference,
+    serving,
+    data,
+    weights,
+    backup,
+):
     group.add_to(app)
 
 

@@ -69,11 +69,12 @@ class OciLayout:
     def put_manifest(self, content: bytes, media_type: str = MANIFEST) -> str:
         """Store a manifest and enter it in the index. Raises MissingBlob or InvalidImage."""
         found = described(content, media_type)
-        for blob in blobs(read_manifest(content, self._shown(found.digest))):
-            if not self.store.has(blob.digest):
-                raise MissingBlob(reference=self._shown(found.digest), digest=blob.digest, location=self.folder)
-        self.store.put_stream(cast("BinaryIO", BytesIO(content)), expected=found.digest)
-        with self.changed_index() as index:
+        wanted = blobs(read_manifest(content, self._shown(found.digest)))
+        with self.changed_index() as index:  # looked at under the lock, so that garbage is not collected in between
+            for blob in wanted:
+                if not self.store.has(blob.digest):
+                    raise MissingBlob(reference=self._shown(found.digest), digest=blob.digest, location=self.folder)
+            self.store.put_stream(cast("BinaryIO", BytesIO(content)), expected=found.digest)
             index.manifests[found.digest] = found
         return found.digest
 
