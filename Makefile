@@ -41,7 +41,7 @@ check: setup  ## Lint, format and types
 	$(BIN)/mypy
 
 test-unit: setup  ## Unit tests: no service, under 10 s
-	$(BIN)/pytest -q $(UNIT)
+	$(BIN)/pytest -q -n 2 $(UNIT)
 
 test-models: setup  ## Each model's own tests, in its own environment
 	$(BIN)/sacristy env test
