@@ -25,13 +25,18 @@ class Part:
         """Append bytes."""
         return self._file.write(data)
 
-    def publish(self, target: Path, mode: int = 0o644) -> None:
-        """Put the file in its place, replacing what is there, so that it survives a power cut."""
+    def publish(self, target: Path, mode: int = 0o644, *, kept: bool = True) -> None:
+        """Put the file in its place, replacing what is there: at once, whole.
+
+        `kept`: it survives a power cut too. What can be had again need not wait for the disk.
+        """
         self._file.flush()
         os.fchmod(self._file.fileno(), mode)
-        os.fsync(self._file.fileno())
+        if kept:
+            os.fsync(self._file.fileno())
         self._path.replace(target)
-        sync_folder(target.parent)
+        if kept:
+            sync_folder(target.parent)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class Entry:
             if f"sha256:{found.hexdigest()}" != self._digest:
                 self._path.unlink(missing_ok=True)
                 return False
-            file.publish(target)
+            file.publish(target, kept=False)
         os.utime(self._path)  # when it was last of use, for whoever makes room
         progress(target.stat().st_size)
         return True

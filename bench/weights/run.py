@@ -1,0 +1,135 @@
+"""Weights up and down, beside other clients and beside the limit, in one run on one machine.
+
+.venv/bin/python bench/weights/run.py [--size-mib 1024] [--files 1000] [--json FILE] [--aws PROGRAM]
+
+Brings up a Ceph of its own in a temporary folder and removes it. Every client runs in a process of its own, whose peak
+memory is the kernel's VmHWM. The limit for the disk is reading, hashing and writing the same bytes, fsync included;
+the limit of the gateway is the best that any of the clients reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import clients
+
+from sacristy.settings import Settings
+from sacristy.stack.ceph import bringup
+from sacristy.stack.ceph.s3 import Keys, open_client
+from sacristy.stack.init import init
+from sacristy.stack.ports import free_port, remember
+from sacristy.supervision import Supervisor
+
+HERE = Path(__file__).parent
+MIB = 1 << 20
+BUCKET = "bench"
+SMALL = 10_000  # bytes
+
+
+def main() -> None:
+    words = arguments()
+    with tempfile.TemporaryDirectory(prefix="bw-", ignore_cleanup_errors=True) as folder:
+        settings = Settings(
+            project=HERE.parents[1],
+            home=Path(folder) / "h",
+            ceph_size_gib=words.size_mib * 8 * words.rounds // 1024 + 6,
+        )
+        init(settings)
+        for name in ("ceph", "ceph-mon"):
+            remember(settings, name, free_port())
+        supervisor = Supervisor(settings)
+        try:
+            supervisor.start_daemon()
+            bringup.up(settings, supervisor, lambda _: None)
+            report(measure(words, settings, Path(folder)), words)
+        finally:
+            supervisor.shutdown()
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size-mib", type=int, default=1024)
+    parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--aws", default="", help="the AWS CLI, if it is to take part")
+    return parser.parse_args()
+
+
+def measure(words: argparse.Namespace, settings: Settings, folder: Path) -> list[dict]:
+    """Return a row for each client and work: seconds of each round, peak memory. Rounds go around the clients."""
+    client = open_client(settings.s3_endpoint, settings.s3_ca, Keys.parse(settings.secret("ceph-ops")))
+    client.create_bucket(Bucket=BUCKET)
+    large, small = folder / "large", folder / "small"
+    with large.open("wb") as file:
+        for _ in range(words.size_mib):
+            file.write(os.urandom(MIB))
+    small.mkdir()
+    for number in range(words.files):
+        (small / f"{number}.txt").write_bytes(os.urandom(SMALL // 2).hex().encode())
+    names = [name for name in clients.CLIENTS if name != "aws" or words.aws]
+    rows: dict[tuple[str, str], dict] = {}
+    for number in range(words.rounds):
+        for work in ("up", "down", "small up", "small down"):
+            for name in names:
+                row = rows.setdefault((work, name), {"work": work, "client": name, "seconds": [], "mib": 0})
+                seconds, memory = one(name, work, number, settings, folder, words)
+                row["seconds"].append(seconds)
+                row["mib"] = max(row["mib"], memory)
+                print(f"round {number + 1} {work:10} {name:24} {seconds:7.2f} s {memory:5.0f} MiB", flush=True)
+        empty(client)
+    return list(rows.values())
+
+
+def one(name: str, work: str, number: int, settings: Settings, folder: Path, words: argparse.Namespace) -> tuple:
+    """Run one client in a process of its own; return its seconds and peak memory in MiB."""
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    shutil.rmtree(settings.home / "cache", ignore_errors=True)
+    (folder / "out").mkdir()
+    task = {"client": name, "work": work, "round": number, "home": str(settings.home), "folder": str(folder)}
+    task |= {"project": str(settings.project), "aws": words.aws, "bucket": BUCKET}
+    argv = [sys.executable, str(HERE / "clients.py"), json.dumps(task)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{name} {work}: {done.stderr[-2000:]}")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    time.sleep(0.5)
+    return answer["seconds"], answer["mib"]
+
+
+def empty(client) -> None:
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    for keys in [[{"Key": facts["Key"]} for facts in page.get("Contents", [])] for page in pages]:
+        for key in keys:
+            client.delete_object(Bucket=BUCKET, **key)
+
+
+def report(rows: list[dict], words: argparse.Namespace) -> None:
+    print(
+        f"\n{words.size_mib} MiB, and {words.files} files of {SMALL} bytes; best and median of {words.rounds}; ", end=""
+    )
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    print("| work | client | best | median | peak MiB |\n|---|---|---|---|---|")
+    for row in rows:
+        best, median = min(row["seconds"]), statistics.median(row["seconds"])
+        count = words.files if "small" in row["work"] else words.size_mib * MIB / 1e6
+        unit = "files/s" if "small" in row["work"] else "MB/s"
+        row |= {"best": count / best, "median": count / median, "unit": unit}
+        print(
+            f"| {row['work']} | {row['client']} | {count / best:.0f} {unit} | {count / median:.0f} | {row['mib']:.0f} |"
+        )
+    if words.json:
+        words.json.write_text(json.dumps({"arguments": vars(words), "rows": rows}, indent=1, default=str) + "\n")
+
+
+if __name__ == "__main__":
+    main()
