@@ -34,8 +34,8 @@ TIERS = (
     Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
     Tier(
         "docker",
-        ("dockerd", "docker", "debootstrap", "iptables", "docker-registry", "htpasswd", "openssl"),
-        ("docker.io", "debootstrap", "iptables", "docker-registry", "apache2-utils", "openssl"),
+        ("dockerd", "docker", "debootstrap", "iptables"),
+        ("docker.io", "debootstrap", "iptables"),
     ),
     Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
 )

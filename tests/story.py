@@ -26,11 +26,11 @@ class Clone:
             "PYTHONPATH": str(folder),
         }
 
-    def run(self, *words, code=0, text_in=None):
+    def run(self, *words, code=0, text_in=None, timeout=280):
         """Run the command, which must end with `code`; return (standard output, standard error)."""
         argv = [str(SACRISTY), *words]
         done = subprocess.run(
-            argv, cwd=self.folder, env=self.environment, input=text_in, capture_output=True, text=True, timeout=280
+            argv, cwd=self.folder, env=self.environment, input=text_in, capture_output=True, text=True, timeout=timeout
         )
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout, done.stderr

@@ -122,16 +122,16 @@ def redeploy(bench: Workbench, progress: Any) -> None:
                 deploy(bench.yard_of(model, stage), model, stage, progress)
             except SacristyError as error:
                 say(f"{model}:{stage}: {error}")
-    for yard in bench.yards_in_use():
-        remove_strays(yard)
+    for name in bench.targets_in_use():
+        remove_strays(bench.yard_on(name))
 
 
 def stop_containers(bench: Workbench) -> None:
     """Stop this project's containers, where it has any."""
-    for yard in bench.yards_in_use():
-        if yard.target.name == TargetName.DOCKER:
-            for name in yard.target.instances():
-                yard.target.stop(name)
+    if TargetName.DOCKER in bench.targets_in_use():
+        target = bench.target(bench.built, TargetName.DOCKER)
+        for name in target.instances():
+            target.stop(name)
 
 
 def _show_services(services: dict[str, Any]) -> None:

@@ -91,11 +91,11 @@ class Workbench:
         route = read_routes(self.settings.routes_file).get(model, {}).get(stage)
         return self.yard_on(route.target if route else None)
 
-    def yards_in_use(self) -> list[Yard]:
-        """Return the yards of all targets on which something may run: an engine is asked only where one is used."""
+    def targets_in_use(self) -> list[str]:
+        """Return the names of all targets on which something may run: an engine is asked only where one is used."""
         routes = read_routes(self.settings.routes_file)
         used = {route.target for stages in routes.values() for route in stages.values()}
-        return [self.yard_on(name) for name in sorted({TargetName.PROCESS, self.settings.target, *used})]
+        return sorted({TargetName.PROCESS, self.settings.target, *used})
 
     def model(self, name: str) -> Model:
         """Return the model of that name. Raises InvalidName, UnknownModel or InvalidModelFile."""

@@ -70,7 +70,9 @@ class Switch:
         self.thread.join()
 
 
-@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(
+    scope="module", params=["process", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.timeout(900)])]
+)
 def place(request):
     """A clone, and a switch that its models can ask."""
     where = request.param

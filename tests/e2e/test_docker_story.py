@@ -10,7 +10,9 @@ import pytest
 from engine import BRIDGE
 from story import Load, ask
 
-pytestmark = pytest.mark.docker
+from sacristy.images.layout import FolderRegistry
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # its environment image is built first
 INSTANCE = {"instances": [[0.0] * 64]}
 REACH = "import socket\ntry:\n {}\nexcept OSError as error:\n print(error.strerror)"
 
@@ -29,6 +31,10 @@ def released(contained):
         clone.run("promote", contained.name, stage, "--why", "the first")
     clone.run("deploy", "digits", "production")
     return contained
+
+
+def pushed(contained):
+    return FolderRegistry(contained.clone.home / "registry")
 
 
 def inside(contained, *words, options=("--network", "none"), check=True):
@@ -54,10 +60,8 @@ def test_the_environment_has_what_is_locked_and_no_tools(contained):
 
 
 def test_the_environment_says_what_it_was_made_from(contained):
-    registry = contained.server.registry()
     repository, digest = contained.environment.split("@")
-    config = registry.config(repository, digest)["config"]
-    registry.close()
+    config = pushed(contained).config(repository, digest)["config"]
     assert config["Labels"]["dev.sacristy.lock"].startswith(repository.removeprefix("env-"))
     assert config["Labels"]["org.opencontainers.image.base.digest"].startswith("sha256:")
     assert config["User"] == "65532:65532"
@@ -87,9 +91,7 @@ def test_a_stage_is_a_container_with_nothing_that_it_does_not_need(released):
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
     assert [bind["HostIp"] for bind in host["PortBindings"]["8080/tcp"]] == ["127.0.0.1"]
     assert found["Config"]["User"] == "65532:65532"
-    registry = released.server.registry()
-    assert found["Image"] == registry.manifest("digits", released.built["digest"])["config"]["digest"]
-    registry.close()
+    assert found["Image"] == pushed(released).manifest("digits", released.built["digest"])["config"]["digest"]
 
 
 def test_a_trial_reaches_nobody(released):
