@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sacristy.names import parse_file
+from sacristy.weights.many import each
 from sacristy.weights.store import Progress, Store, silent
 
 
@@ -22,6 +23,10 @@ class Named(Protocol):
     def digest(self) -> str:
         """Return the SHA-256 of its content."""
 
+    @property
+    def size(self) -> int:
+        """Return its bytes."""
+
 
 def fetch(store: Store, files: Sequence[Named], folder: Path, progress: Progress = silent) -> list[Path]:
     """Put files into a folder under their names, verified; one that is there with the right content stays.
@@ -29,10 +34,14 @@ def fetch(store: Store, files: Sequence[Named], folder: Path, progress: Progress
     Returns the paths in the order of `files`. Raises InvalidName, BlobNotFound, BlobDamaged or PathNotWritable.
     """
     paths = [folder / parse_file(file.name) for file in files]
-    for file, path in zip(files, paths, strict=True):
+
+    def bring(pair: tuple[Named, Path]) -> Path:
+        file, path = pair
         if path.is_symlink() or digest_of(path) != file.digest:
             store.get(file.digest, path, progress)
-    return paths
+        return path
+
+    return each(bring, [((file, path), file.size) for file, path in zip(files, paths, strict=True)])
 
 
 def digest_of(path: Path) -> str:

@@ -10,6 +10,7 @@ from sacristy.errors import NoWeights, WeightsRefused
 from sacristy.names import parse_file
 from sacristy.tracking.runs import WeightsFile
 from sacristy.weights.formats import check_file
+from sacristy.weights.many import each
 from sacristy.weights.store import Progress, Store, open_store, silent
 
 ROLES = {"golden.json": "golden", "heldout.jsonl": "heldout"}  # every other file is what the model loads
@@ -26,7 +27,8 @@ def save(
     """
     paths = weights_files(Path(folder))
     store = store or open_store(settings.load().weights_location)
-    files = [_put(store, path, progress) for path in paths]
+    sized = [(path, path.stat().st_size) for path in paths]
+    files = each(lambda path: _put(store, path, progress), sized)
     tracking.note(_run, "weights", [vars(file) for file in files])
     _run.info["weights"] = {"files": len(files), "size_bytes": sum(file.size for file in files)}
     return files

@@ -181,7 +181,7 @@ def test_nothing_unfinished_is_left(store, write):
 def test_a_runs_files_are_fetched_under_their_names(store, write, tmp_path):
     class Listed:
         name = "b.txt"
-        digest, _ = store.put(write("a.txt", b"a"))
+        digest, size = store.put(write("a.txt", b"a"))
 
     (path,) = fetch(store, [Listed()], tmp_path / "out")
     assert path == tmp_path / "out" / "b.txt"

@@ -13,6 +13,7 @@ from sacristy.weights.upkeep import collect, unreferenced, verify
 class Listed:
     name: str
     digest: str
+    size: int = 1
 
 
 def damage(store, digest):
