@@ -78,3 +78,19 @@ def test_the_registrys_password_is_a_secret_of_the_home_or_given(home, monkeypat
     monkeypatch.setenv("SACRISTY_REGISTRY_PASSWORD", "given")
     assert Settings().registry_login == ("ci", "given")
     assert "given" not in repr(Settings())
+
+
+def test_a_policy_is_set_in_the_file_and_outside(home, monkeypatch):
+    (home / ".sacristy").mkdir()
+    (home / ".sacristy" / "settings.toml").write_text("[promotion]\nkeep = 9\n")
+    monkeypatch.setenv("SACRISTY_PROMOTION__APPROVALS", "2")
+    policy = settings_module.load().promotion
+    assert (policy.keep, policy.approvals, policy.stages_moved_by_hand) == (9, 2, "refuse")
+
+
+@pytest.mark.parametrize("text", ["kep = 9", "keep = 0", "stages_moved_by_hand = 'maybe'", "approvals = -1"])
+def test_a_fault_in_the_policy_is_named(home, text):
+    (home / ".sacristy").mkdir()
+    (home / ".sacristy" / "settings.toml").write_text(f"[promotion]\n{text}\n")
+    with pytest.raises(InvalidSettings, match=f"promotion.{text.split()[0]}"):
+        settings_module.load()
