@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,10 +30,18 @@ def run(
     log.debug("run %s", argv)
     try:
         done = subprocess.run(
-            list(argv), cwd=folder, env=environment, timeout=timeout_s, capture_output=True, text=True, check=False
+            list(argv),
+            cwd=folder,
+            env=environment,
+            timeout=timeout_s,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
-    except FileNotFoundError:
-        raise ProgramMissing(program=argv[0], mend=f"install {argv[0]}, or put it on PATH") from None
+    except OSError as error:
+        mend = f"install {argv[0]}, or put a working one on PATH ({error.strerror})"
+        raise ProgramMissing(program=argv[0], mend=mend) from None
     except subprocess.TimeoutExpired:
         raise CommandFailed(
             program=argv[0], code="none", last=f"still running after {timeout_s} s", command=" ".join(argv)
@@ -52,14 +61,31 @@ def follow(
 ) -> int:
     """Run a program whose output goes straight to this one's, and return its exit code.
 
-    `quiet`: its standard output goes to the error stream, so that this program's holds results only.
+    TERM and Ctrl-C are for the program, which ends in its own time; this one waits for it, then raises
+    KeyboardInterrupt for the latter. `quiet`: its standard output goes to the error stream.
     """
     log.debug("follow %s", argv)
     stdout = sys.stderr if quiet else None
     try:
-        return subprocess.run(list(argv), cwd=folder, env=environment, stdout=stdout, check=False).returncode
+        process = subprocess.Popen(list(argv), cwd=folder, env=environment, stdout=stdout)
     except FileNotFoundError:
         raise ProgramMissing(program=argv[0], mend=f"install {argv[0]}, or put it on PATH") from None
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    interrupted = False
+    try:
+        while True:
+            try:
+                code = process.wait()
+                break
+            except KeyboardInterrupt:
+                if not interrupted and not sys.stdin.isatty():  # a terminal has sent it to both
+                    process.send_signal(signal.SIGINT)
+                interrupted = True
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if interrupted:
+        raise KeyboardInterrupt
+    return code
 
 
 def feed(argv: Sequence[str], write: Callable[[BinaryIO], None]) -> str:

@@ -18,7 +18,7 @@ class SacristyError(Exception):
 
     what: ClassVar[str] = "{reason}"
     next: ClassVar[str] = ""
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     http_status: ClassVar[int] = 500
 
     def __init__(self, **fields: Any) -> None:
@@ -66,6 +66,7 @@ class InvalidName(SacristyError):
 
     what = "{value!r} is not a valid {kind}"
     next = "a {kind} is {grammar}"
+    exit_code = 2
     http_status = 400
 
 
@@ -689,10 +690,36 @@ class InstanceTooSlow(SacristyError):
 
 
 class TrainingFailed(SacristyError):
-    """A training script ended with an error, or without a run in the database."""
+    """A training script ended with an error; its exit code is ours."""
 
     what = "training {model} ended with code {code} (run {run})"
     next = "its output is above; sacristy show RUN shows what was kept, sacristy resync sends what is not there yet"
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
+        self.exit_code = fields["code"] if fields["code"] in range(1, 256) else 1
+
+
+class RunNotArrived(SacristyError):
+    """A training ended well, and its run is not in the database yet."""
+
+    what = "training {model} ended well, but its run is not in MongoDB yet"
+    next = "its journal is kept; sacristy up, then: sacristy resync"
+    http_status = 503
+
+
+class ExamplesUnreadable(SacristyError):
+    """Golden or held-out examples that are not what they should be."""
+
+    what = "the {role} examples of run {run} cannot be read: {reason}"
+    next = "write them in train.py as models/digits does, and train again"
+
+
+class StateDamaged(SacristyError):
+    """A file of the home folder that Sacristy wrote itself cannot be read."""
+
+    what = "{path} is damaged: {reason}"
+    next = "{mend}"
 
 
 class ModelTestsFailed(SacristyError):

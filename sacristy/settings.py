@@ -1,6 +1,6 @@
 """One Settings object: where things are. Read once from the environment and `.sacristy/settings.toml`.
 
-Every field can be set as `SACRISTY_<FIELD>` or in the file; unknown keys are refused. What the embedded stack
+Every field can be set as `SACRISTY_<FIELD>` or in the file, whose unknown keys are refused. What the embedded stack
 chose for itself (ports) and the secrets that `sacristy init` made are read from the home folder.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from sacristy.errors import InvalidSettings, NotInitialised, ProjectNotFound
+from sacristy.errors import InvalidSettings, NotInitialised, ProjectNotFound, StateDamaged
 
 DATABASE = "sacristy"
 REPLICA_SET = "rs0"
@@ -178,6 +179,9 @@ class Settings(BaseSettings):
             return dict(json.loads((self.home / "ports.json").read_text()))
         except FileNotFoundError:
             return {}
+        except ValueError as error:
+            path = self.home / "ports.json"
+            raise StateDamaged(path=path, reason=error, mend=f"rm {path}, then: sacristy up") from None
 
     def service_url(self, service: str) -> str:
         """Return the http address of `gateway` or `omniboard`, or an empty string if it has none."""
@@ -216,6 +220,8 @@ def load() -> Settings:
     """Return the one Settings of this process, or raise InvalidSettings or ProjectNotFound."""
     try:
         return Settings()
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettings(where="settings.toml", reason=error) from None
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidSettings(where=".".join(map(str, first["loc"])), reason=first["msg"]) from None

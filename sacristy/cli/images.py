@@ -121,7 +121,8 @@ def send(bench: Workbench, image: Image, *, quiet: bool) -> CopyReport:
     """Push an image with progress shown."""
     with steps(f"pushing {image}", quiet) as progress:
         report = copy_image(bench.built, bench.registry, image.model, image.digest, progress)
-        bench.registry.tag(image.model, str(image.version), image.digest)
+        if bench.registry.tags(image.model).get(str(image.version)) != image.digest:
+            bench.registry.tag(image.model, str(image.version), image.digest, expected=None)
         sbom.attach(bench.registry, image.model, image.digest)
     return report
 

@@ -11,7 +11,7 @@ from sacristy.cli.arguments import ImageName, ModelName, StageName, Where, Why
 from sacristy.cli.images import make, send
 from sacristy.cli.printing import JsonFlag, done, emit, out, short, steps, table, timed
 from sacristy.cli.workbench import Workbench
-from sacristy.errors import NotAccepted
+from sacristy.errors import NotAccepted, PathNotWritable
 from sacristy.images.registry import Registry
 from sacristy.names import Reference, Stage, parse_run
 from sacristy.operator.deployment import deploy
@@ -40,7 +40,7 @@ def test(
     found, registry = bench.find(image)
     verdict = accept(bench, found, registry, against, target=target, quiet=json)
     if report:
-        report.write_text(junit(verdict), encoding="utf-8")
+        write_report(report, junit(verdict))
     emit(verdict.as_document(), json, lambda: show_verdict(verdict))
     if not verdict.passed:
         raise NotAccepted(image=found, reason=verdict.reason)
@@ -138,6 +138,15 @@ def accept(
         verdict = judge(trial, progress)
     evidence.record(bench.database, verdict, bench.settings.user)
     return verdict
+
+
+def write_report(path: Path, text: str) -> None:
+    """Write a report where it was asked for. Raises PathNotWritable."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PathNotWritable(path=path, reason=error.strerror) from None
 
 
 def show_verdict(verdict: Verdict) -> None:

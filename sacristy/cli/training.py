@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from sacristy.cli.arguments import ModelName
-from sacristy.cli.printing import JsonFlag, done, emit, out, steps, table, timed
+from sacristy.cli.printing import JsonFlag, done, emit, fail, out, steps, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
 from sacristy.environments import ensure_environment
-from sacristy.errors import SacristyError, TrainingFailed
+from sacristy.errors import DatabaseUnreachable, NotInitialised, RunNotArrived, SacristyError, TrainingFailed
 from sacristy.names import parse_model, parse_run
 from sacristy.project import Model
 from sacristy.tracking.checkpoints import resume_environment
@@ -40,7 +40,11 @@ def train(
     bench = Workbench()
     with timed() as clock:
         extra = resume_environment(resume, find_run(bench.database, resume).document) if resume else {}
-        run = run_training(bench, bench.model(model), context.args, extra, quiet=json)
+        try:
+            run = run_training(bench, bench.model(model), context.args, extra, quiet=json)
+        except RunNotArrived as error:  # nothing is lost, and the training went well
+            fail(error)
+            return
     text = f"run {run.id} of {model} is {run.status}; next: sacristy release {model} --run {run.id}"
     emit(run.document, json, lambda: done(text, clock()))
 
@@ -59,9 +63,14 @@ def run_training(
     argv = [str(python), str(model.folder / "train.py"), *words]
     environment = training_environment(bench, token) | extra
     code = follow(argv, folder=bench.settings.project, environment=environment, quiet=quiet)
-    run = find_by_token(bench.database, token)
-    if code or run is None:
+    try:
+        run = find_by_token(bench.database, token)
+    except (DatabaseUnreachable, NotInitialised):
+        run = None
+    if code:
         raise TrainingFailed(model=model.name, code=code, run=run.id if run else "none")
+    if run is None:
+        raise RunNotArrived(model=model.name)
     return run
 
 

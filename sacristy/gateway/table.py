@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from sacristy.errors import StateDamaged
 from sacristy.targets.routes import Routes, read_routes
 
 log = logging.getLogger(__name__)
@@ -34,5 +35,5 @@ class RouteTable:
     def _load(self) -> None:
         try:
             self._routes = read_routes(self._path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, StateDamaged) as error:
             log.error("%s is not understood (%s); the routes stay as they were", self._path, error)

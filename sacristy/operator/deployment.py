@@ -124,13 +124,13 @@ def _replace(yard: Yard, deployment: Deployment, old: Route | None, progress: Pr
         clock.lap("ready")
         _smoke(yard, instance)
         clock.lap("asked")
+        progress(f"switch to {image}")
+        set_route(yard.settings.routes_file, image.model, stage, _route(instance))
     except (InstanceCrashed, BadAnswer) as error:
         raise _failed(yard, deployment, instance, old, error) from None
     except BaseException:
         yard.target.stop(instance.name)
         raise
-    progress(f"switch to {image}")
-    set_route(yard.settings.routes_file, image.model, stage, _route(instance))
     deployment.url = instance.url
     clock.lap("switched")
     _retire(yard, old)

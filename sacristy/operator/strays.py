@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sacristy.errors import ReleaseLocked
 from sacristy.names import Stage
 from sacristy.release.lock import release_lock
+from sacristy.targets.naming import belongs, starter_lives
 from sacristy.targets.routes import read_routes
 
 if TYPE_CHECKING:
@@ -36,16 +37,10 @@ def remove_strays(yard: Yard) -> list[str]:
             with suppress(ReleaseLocked), release_lock(yard.database, f"{model}:{purpose}", "clearing", yard.user):
                 stopped += stop_strays(yard, model, Stage(purpose))
     for name in strays:
-        if belongs(name)[1] not in list(Stage):
+        if belongs(name)[1] not in list(Stage) and not starter_lives(name):  # else it is on trial right now
             yard.target.stop(name)
             stopped.append(name)
     return stopped
-
-
-def belongs(name: str) -> tuple[str, str]:
-    """Return the model and the purpose of an instance's name, <model>-<purpose>-<random>."""
-    model, purpose, _ = name.rsplit("-", 2)
-    return model, purpose
 
 
 def routed(yard: Yard) -> set[str]:

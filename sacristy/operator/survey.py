@@ -24,19 +24,25 @@ def model_states(settings: Settings, registry: Registry, targets: Mapping[str, T
     states: States = {}
     for model in registry.repositories():
         for stage, digest in sorted(registry.stages(model).items()):
-            image = registry.image(model, digest)
             route = routes.get(model, {}).get(stage)
             alive = route is not None and _answers(targets, route)
-            states.setdefault(model, {})[stage] = {
-                "version": str(image.version),
+            states.setdefault(model, {})[stage] = _facts(registry, model, digest) | {
                 "digest": digest,
-                "run": image.run,
                 "target": route.target if route else None,
                 "ready": alive and route is not None and route.digest == digest,
                 "running": route.version if route and alive else None,
                 "url": route.url if route else "",
             }
     return states
+
+
+def _facts(registry: Registry, model: str, digest: str) -> dict[str, Any]:
+    """Return version and run; of an image that cannot be read, only that there is one (the doctor says why)."""
+    try:
+        image = registry.image(model, digest)
+        return {"version": str(image.version), "run": image.run}
+    except SacristyError:
+        return {"version": None, "run": None}
 
 
 def _answers(targets: Mapping[str, Target], route: Route) -> bool:

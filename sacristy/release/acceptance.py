@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from sacristy.errors import BadAnswer, InstanceCrashed
+from sacristy.errors import BadAnswer, InstanceCrashed, SacristyError
 from sacristy.project import Gates
 from sacristy.release import scores
 from sacristy.release.ending import status_when_ended
@@ -142,10 +142,10 @@ def measure_score(trial: Trial) -> Outcome:
         )
     if trial.rival is None:
         return Outcome(True, f"{found:.4f}", limit)
-    there = trial.rival_target or trial.target
-    with instance_of(there, trial.rival, "rival") as rival:
-        wait_until_ready(there, rival, gates.ready_s)
-        theirs = _score(trial, rival.url)
+    try:
+        theirs = _score_of_rival(trial, trial.rival)
+    except SacristyError as error:  # a version that does not even run cannot hold up the one that mends it
+        return Outcome(True, f"{found:.4f}", f"{limit}; not compared, {trial.rival} does not answer: {error}")
     trial.figures[f"{gates.metric}_of_rival"] = theirs
     limit += f", and within {gates.margin:g} of {trial.rival} ({theirs:.4f})"
     if not scores.reaches(gates.metric, found, theirs, gates.margin):
@@ -235,12 +235,20 @@ def _run(name: str, measure: Measure, trial: Trial) -> Check:
         found = measure(trial)
     except BadAnswer as error:
         found = Outcome(False, "no answer", "an answer", str(error))
-    except InstanceCrashed as error:
-        found = Outcome(False, "none", "the version in use answers", f"compared with: {error}")
     return Check(name, *found, took_s=time.monotonic() - start)
+
+
+def _score_of_rival(trial: Trial, image: Image) -> float:
+    target = trial.rival_target or trial.target
+    with instance_of(target, image, "rival") as rival:
+        wait_until_ready(target, rival, trial.gates.ready_s)
+        return _score(trial, rival.url)
 
 
 def _score(trial: Trial, url: str) -> float:
     with Questioner(url, REQUEST_TIMEOUT_S) as ask:
         predictions = list(ask.predict_all([instance for instance, _ in trial.examples.heldout], AT_ONCE))
-    return scores.score(trial.gates.metric, predictions, [target for _, target in trial.examples.heldout])
+    try:
+        return scores.score(trial.gates.metric, predictions, [target for _, target in trial.examples.heldout])
+    except (TypeError, ValueError) as error:
+        raise BadAnswer(reason=f"its answers cannot be scored by {trial.gates.metric}: {error}") from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sacristy.errors import NoExamples
+from sacristy.errors import ExamplesUnreadable, NoExamples
 from sacristy.tracking.runs import RunRecord
 from sacristy.weights.store import Store
 
@@ -24,14 +25,21 @@ class Examples:
 def read_examples(run: RunRecord, store: Store) -> Examples:
     """Fetch the run's golden.json and heldout.jsonl by digest. Raises NoExamples, or what the store raises."""
     with tempfile.TemporaryDirectory() as folder:
-        golden = json.loads(_fetch(run, store, "golden", Path(folder)))
-        heldout = [json.loads(line) for line in _fetch(run, store, "heldout", Path(folder)).splitlines()]
-    if not golden or not heldout:
-        raise NoExamples(run=run.id, role="golden" if not golden else "heldout")
-    return Examples(
-        [(example["instance"], example["prediction"]) for example in golden],
-        [(example["instance"], example["target"]) for example in heldout],
-    )
+        golden = _pairs(run, "golden", "prediction", lambda: json.loads(_fetch(run, store, "golden", Path(folder))))
+        lines = _fetch(run, store, "heldout", Path(folder)).splitlines()
+        heldout = _pairs(run, "heldout", "target", lambda: [json.loads(line) for line in lines])
+    return Examples(golden, heldout)
+
+
+def _pairs(run: RunRecord, role: str, answer: str, read: Callable[[], Any]) -> list[tuple[Any, Any]]:
+    try:
+        pairs = [(example["instance"], example[answer]) for example in read()]
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ExamplesUnreadable(run=run.id, role=role, reason=reason) from None
+    if not pairs:
+        raise NoExamples(run=run.id, role=role)
+    return pairs
 
 
 def _fetch(run: RunRecord, store: Store, role: str, folder: Path) -> str:

@@ -134,7 +134,7 @@ def send(host: str, port: int, request: RawRequest, timeout_s: float) -> tuple[i
     except OSError:
         return CLOSED, {}, b""
     with connection:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             connection.sendall(request.wire)
         answer = http.client.HTTPResponse(connection, method=request.method)
         try:

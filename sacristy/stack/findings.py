@@ -19,6 +19,7 @@ from sacristy.stack.ports import is_free
 from sacristy.stack.services import MONGODB, OMNIBOARD, log_file
 from sacristy.stack.status import is_ours, service_states
 from sacristy.supervision import Supervisor
+from sacristy.targets.naming import is_instance
 from sacristy.targets.routes import read_routes
 from sacristy.tracking.database import reason
 from sacristy.tracking.journal import is_training
@@ -83,7 +84,7 @@ def check_programs(settings: Settings) -> Iterator[Finding]:
         if state.state in ("FATAL", "BACKOFF"):
             what = f"{name} ends again and again ({state.detail})"
             yield Finding(ERROR, what, f"look into {log_file(settings, name)}, then: sacristy up")
-        elif name.count("-") >= 2 and name not in routed and time.time() - state.started > STRAY_AFTER_S:
+        elif is_instance(name) and name not in routed and time.time() - state.started > STRAY_AFTER_S:
             yield Finding(WARNING, f"the instance {name} runs, but no stage is served by it", "sacristy up")
 
 

@@ -128,11 +128,10 @@ class Supervisor:
 
     def states(self) -> dict[str, ProgramState]:
         """Return the state of every program by name; empty while supervisord does not run."""
-        try:
-            with self._ask() as supervisor:
-                return {info["name"]: _state(info) for info in supervisor.getAllProcessInfo()}
-        except SupervisorFailed:
+        if not rpc.listens(self.socket):
             return {}
+        with self._ask() as supervisor:
+            return {info["name"]: _state(info) for info in supervisor.getAllProcessInfo()}
 
     def remembered(self) -> dict[str, Program]:
         """Return the programs that are kept on disk, by name, whether supervisord runs or not."""
@@ -142,12 +141,11 @@ class Supervisor:
 
     def shutdown(self) -> None:
         """Stop every program, the last started first, and supervisord. They stay remembered. No daemon: no error."""
-        try:
-            with self._ask() as supervisor:
-                pid = int(supervisor.getPID())
-                supervisor.shutdown()
-        except SupervisorFailed:
+        if not rpc.listens(self.socket):
             return
+        with self._ask() as supervisor:
+            pid = int(supervisor.getPID())
+            supervisor.shutdown()
         waits = sum(program.stop_wait_s for program in self.remembered().values())
         self._wait_until(lambda: not _alive(pid), waits + ANSWER_WITHIN_S)
 

@@ -27,6 +27,19 @@ def socket_path(folder: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"sacristy-{os.getuid()}-{short}" / "supervisor.sock"
 
 
+def listens(path: Path) -> bool:
+    """Say whether somebody is behind the socket; one who hangs is, and must not be taken for one who is gone."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError:
+            return True
+        return True
+
+
 @contextmanager
 def functions(path: Path, timeout_s: float) -> Iterator[Any]:
     """Give supervisord's own functions (supervisord.org/api.html). Raises one of UNREACHABLE, also for a Fault."""

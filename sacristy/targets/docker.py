@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +22,7 @@ from sacristy.project import load_model
 from sacristy.settings import Settings
 from sacristy.targets import containers
 from sacristy.targets.containers import Container, is_stage
+from sacristy.targets.naming import instance_name
 from sacristy.targets.process import free_port
 from sacristy.targets.target import Image, Instance
 
@@ -42,7 +42,7 @@ class DockerTarget:
         """Bring the image into the engine (once per digest) and start a container. Raises ImageWithoutBase too."""
         image_id = self._present(image)
         resources = load_model(self.settings.project, image.model).file.resources
-        name = f"{image.model}-{purpose}-{secrets.token_hex(4)}"
+        name = instance_name(image.model, purpose)
         port = free_port() if is_stage(purpose) else 0
         container = Container(name, image_id, image.digest, self.home, resources, port)
         _ensure_network(container.network)

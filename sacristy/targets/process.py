@@ -7,7 +7,6 @@ Nothing isolates the process from the machine beyond the user's own rights; the 
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,13 @@ import psutil
 from sacristy.environments import ensure_environment
 from sacristy.images.registry import Registry
 from sacristy.images.unpack import unpack
+from sacristy.project import read_model_file
 from sacristy.settings import Settings
 from sacristy.supervision import Program, Supervisor
+from sacristy.targets.naming import instance_name, is_instance
 from sacristy.targets.target import Image, Instance
 
-GRACE_S = 15
+GRACE_S = 10  # beyond the longest prediction, which the image itself waits for
 PASSED_ON = ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 
 
@@ -41,10 +42,12 @@ class ProcessTarget:
         root = self._unpacked(image)
         python = ensure_environment(self.settings, root / "app" / "model" / "Pipfile.lock")
         port = free_port()
-        name = f"{image.model}-{purpose}-{secrets.token_hex(4)}"
+        name = instance_name(image.model, purpose)
         config = self.registry.config(image.model, image.digest)
         instance = Instance(name, image, f"http://127.0.0.1:{port}", self.name)
-        self.supervisor.add(program(name, image, config, root, python, port, self._log(name)))
+        limits = read_model_file(root / "app" / "model" / "model.toml").serving
+        grace_s = limits.timeout_s + GRACE_S
+        self.supervisor.add(program(name, image, config, root, python, port, self._log(name), grace_s))
         state = self.supervisor.state(name)
         self._pids[name] = state.pid if state else 0
         return instance
@@ -79,7 +82,7 @@ class ProcessTarget:
 
     def instances(self) -> list[str]:
         """Return the names of the supervised instances."""
-        return sorted(name for name in self.supervisor.states() if _is_instance(name))
+        return sorted(name for name in self.supervisor.states() if is_instance(name))
 
     def _unpacked(self, image: Image) -> Path:
         root = self.settings.home / "instances" / f"{image.model}-{image.digest.removeprefix('sha256:')[:16]}"
@@ -90,8 +93,13 @@ class ProcessTarget:
         return self.settings.home / "logs" / f"{name}.log"
 
 
-def program(name: str, image: Image, config: dict[str, Any], root: Path, python: Path, port: int, log: Path) -> Program:
-    """Return what the supervisor runs: the image's own command, its `python` being the environment's."""
+def program(
+    name: str, image: Image, config: dict[str, Any], root: Path, python: Path, port: int, log: Path, grace_s: int
+) -> Program:
+    """Return what the supervisor runs: the image's own command, its `python` being the environment's.
+
+    `grace_s`: from TERM to KILL.
+    """
     command = [str(python) if word == "python" else word for word in config["config"]["Cmd"]]
     app = root / "app"
     environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ} | {
@@ -103,7 +111,7 @@ def program(name: str, image: Image, config: dict[str, Any], root: Path, python:
         "SACRISTY_HOST": "127.0.0.1",
         "SACRISTY_PORT": str(port),
     }
-    return Program(name, tuple(command), app, log, environment, stop_wait_s=GRACE_S)
+    return Program(name, tuple(command), app, log, environment, stop_wait_s=grace_s)
 
 
 def free_port() -> int:
@@ -111,10 +119,6 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def _is_instance(name: str) -> bool:
-    return name.count("-") >= 2  # <model>-<purpose>-<random>; the stack's own services have plain names
 
 
 def _peak_kib(pid: int) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from sacristy.errors import PathNotWritable, StateDamaged
 from sacristy.names import Stage
 
 
@@ -32,20 +33,28 @@ def read_routes(path: Path) -> Routes:
     """Return routes[model][stage]; empty before the first deployment."""
     try:
         models = json.loads(path.read_text())["models"]
+        return {model: {stage: Route(**route) for stage, route in stages.items()} for model, stages in models.items()}
     except FileNotFoundError:
         return {}
-    return {model: {stage: Route(**route) for stage, route in stages.items()} for model, stages in models.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StateDamaged(path=path, reason=error, mend=f"rm {path}, then: sacristy up") from None
 
 
 def set_route(path: Path, model: str, stage: Stage, route: Route | None) -> None:
-    """Point a model's stage at an instance (or at none), for every request from now on. Atomic."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        routes = read_routes(path)
-        routes.setdefault(model, {}).pop(stage, None)
-        if route:
-            routes[model][stage] = route
-        _replace(path, routes)
+    """Point a model's stage at an instance (or at none), for every request from now on. Atomic.
+
+    Raises PathNotWritable or StateDamaged.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            routes = read_routes(path)
+            routes.setdefault(model, {}).pop(stage, None)
+            if route:
+                routes[model][stage] = route
+            _replace(path, routes)
+    except OSError as error:
+        raise PathNotWritable(path=path, reason=error.strerror) from None
 
 
 def _replace(path: Path, routes: Routes) -> None:

@@ -37,7 +37,6 @@ def told(clone, *words):
     ("words", "said"),
     [
         (["train", "nope"], "there is no model 'nope'; there is bare, digits, news"),
-        (["train", "../digits"], "'../digits' is not a valid model"),
         (["build", "nope"], "there is no model 'nope'"),
         (["build", "digits", "--run", "99999"], "99999"),
         (["show", "99999"], "99999"),
@@ -54,10 +53,21 @@ def test_a_name_that_is_nothing_is_told(ready, words, said):
     assert said in told(ready, *words)
 
 
-@pytest.mark.parametrize("words", [["train"], ["build", "digits", "--run"], ["frobnicate"], ["promote", "digits:1"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train"],
+        ["train", "../digits"],
+        ["show", "abc"],
+        ["build", "digits", "--run"],
+        ["frobnicate"],
+        ["promote", "digits:1"],
+    ],
+)
 def test_wrong_usage_ends_with_2(ready, words):
     _, said = ready.run(*words, code=2)
-    assert "Error" in said
+    assert "rror" in said
+    assert "Traceback" not in said
 
 
 def test_a_run_without_weights_is_not_built(ready):

@@ -1,5 +1,7 @@
 """A run's document, as its journal tells it."""
 
+import bson
+
 from sacristy.tracking.card import card, curves
 from sacristy.tracking.sending import nested
 from sacristy.tracking.state import RunState, bounded, object_id
@@ -69,3 +71,48 @@ def test_the_card_shows_curves_and_escapes_what_the_run_said():
     assert "digits · run 7" in page
     assert "<polyline" in page
     assert "<script>" not in page
+
+
+WIDE = [[0] * 100_000] * 6  # 1.8 MB as JSON, 6.5 MB as BSON
+
+
+def size(state):
+    return len(bson.encode(nested(state.fields())))
+
+
+def test_a_section_is_measured_as_the_database_holds_it():
+    assert "left_out" in bounded(WIDE)
+    start = {**START, "document": {**START["document"], "config": {"wide": WIDE}}}
+    state = RunState("digits-1")
+    state.apply([start, {"e": "beat", "time": 1, "info": {"wide": WIDE}, "result": WIDE}])
+    assert size(state) < 10_000
+    assert "left_out" in state.fields()["config"]
+    assert "left_out" in state.fields()["info"]
+
+
+def test_many_sections_together_stay_a_document_and_say_what_is_missing():
+    megabyte = "x" * (1 << 20)
+    state = told(*({"e": "note", "key": f"n{n}", "value": megabyte} for n in range(30)))
+    assert size(state) < 13 << 20
+    fields = state.fields()
+    assert fields["sacristy.journal.left_out"] == sum("left_out" in fields[f"sacristy.n{n}"] for n in range(30)) > 15
+    state.end({"status": "COMPLETED", "time": 5000, "result": megabyte})
+    assert state.fields()["status"] == "COMPLETED"
+
+
+def test_a_full_document_counts_what_it_has_no_notice_for():
+    filled = [{"e": "note", "key": f"n{n}", "value": "x" * 100_000} for n in range(110)]
+    state = told(*filled, *({"e": "note", "key": f"m{n}" + "k" * 500, "value": "x" * 2000} for n in range(10_000)))
+    assert size(state) < 14 << 20
+    assert state.fields()["sacristy.journal.left_out"] > 9000
+
+
+def test_metrics_of_the_longest_names_do_not_fill_the_document():
+    state = told(*([f"{n}" + "☃" * 490, 0, 1.0, 1] for n in range(5000)))
+    assert size(state) < 3 << 20
+    assert state.fields()["sacristy.journal.left_out"] + len(state.fields()["info"]["metrics"]) == 5000
+
+
+def test_the_metadata_of_an_artifact_is_bounded_too():
+    state = told({"e": "artifact", "name": "a", "file": "a", "type": None, "meta": {"wide": WIDE}})
+    assert "left_out" in state.unsent_files[0].meta

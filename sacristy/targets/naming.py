@@ -1,0 +1,33 @@
+"""The name of an instance: <model>-<purpose>-<starter>.<random>, the starter being a process id in hexadecimal."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+
+import psutil
+
+INSTANCE = re.compile(r"(?P<model>[a-z][a-z0-9-]*)-(?P<purpose>[a-z]+)-(?P<starter>[0-9a-f]+)\.[0-9a-f]{8}")
+
+
+def instance_name(model: str, purpose: str) -> str:
+    """Return a new name for an instance that this process starts."""
+    return f"{model}-{purpose}-{os.getpid():x}.{secrets.token_hex(4)}"
+
+
+def is_instance(name: str) -> bool:
+    """Say whether a program or container is an instance of a model; the stack's own services are not."""
+    return INSTANCE.fullmatch(name) is not None
+
+
+def belongs(name: str) -> tuple[str, str]:
+    """Return the model and the purpose of an instance."""
+    found = INSTANCE.fullmatch(name)
+    return (found["model"], found["purpose"]) if found else (name, "")
+
+
+def starter_lives(name: str) -> bool:
+    """Say whether the process that started an instance is still there, and so may be asking it."""
+    found = INSTANCE.fullmatch(name)
+    return found is not None and psutil.pid_exists(int(found["starter"], 16))
