@@ -1,20 +1,24 @@
-"""Everything a run prints, from Python, C or child processes, goes to the terminal and into a file.
+"""Everything a run prints, from Python, C or child processes, goes into a file and to the terminal.
 
-`tee` does the copying, as in Sacred, but straight into the journal: the training process keeps no text in
-memory, its death loses none, and bytes that are no UTF-8 do no harm.
+A process of its own does the copying (copier.py), straight into the journal: the training process keeps no text in
+memory, its death loses none, bytes that are no UTF-8 do no harm, and a slow terminal keeps nothing from the file.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from sacristy.tracking import copier
+
 HEAD_BYTES = 32 * 1024
 TAIL_BYTES = 96 * 1024
-PATIENCE_S = 1.0  # for a child that keeps the output open after the run has ended
+FILE_WAIT_S = 30.0  # for the disk; the copier itself waits 1 s for children that keep the output open
+TERMINAL_WAIT_S = 1.0  # for the terminal, to which the copier otherwise goes on writing by itself
 
 
 class Capture:
@@ -22,27 +26,49 @@ class Capture:
 
     def __init__(self, target: Path) -> None:
         _flush()
+        pipes, words, count = [os.pipe(), os.pipe()], os.pipe(), os.pipe()
+        inherited = [words[0], count[1], pipes[0][0], pipes[1][0]]
+        self._copier: subprocess.Popen[bytes] | None = _start(target, inherited)
+        self._words, self._count = words[1], count[0]
         self._saved = {number: os.dup(number) for number in (1, 2)}
-        self._tees = [_tee(target, number) for number in (1, 2)]
-        for number, tee in zip((1, 2), self._tees, strict=True):
-            assert tee.stdin is not None  # noqa: S101 - a pipe was asked for
-            os.dup2(tee.stdin.fileno(), number)
-            tee.stdin.close()
+        for number, (_, writing) in zip((1, 2), pipes, strict=True):
+            os.dup2(writing, number)
+            os.close(writing)
+        for number in inherited:
+            os.close(number)
 
-    def stop(self) -> None:
-        """Give the descriptors back and wait until all that was printed is in the file. May be called twice."""
+    def stop(self) -> str:
+        """Give the descriptors back and wait until all that was printed is in the file.
+
+        Returns what of it is not there, in a few words, or an empty string. May be called twice.
+        """
+        if self._copier is None:
+            return ""
         _flush()
         for number, saved in self._saved.items():
             os.dup2(saved, number)
             os.close(saved)
-        self._saved = {}
-        for tee in self._tees:
-            try:
-                tee.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                tee.terminate()
-                tee.wait()
-        self._tees = []
+        missing = self._missing()
+        try:
+            self._copier.wait(TERMINAL_WAIT_S)
+        except subprocess.TimeoutExpired:
+            self._copier.returncode = 0  # it ends by itself, and nobody need warn that it still runs
+        self._copier = None
+        return missing
+
+    def _missing(self) -> str:
+        """Tell the copier that the run has ended, and return what it could not bring into the file."""
+        try:
+            os.write(self._words, b".")
+        except BrokenPipeError:
+            pass  # it has ended, and has left its count
+        answered = select.select([self._count], [], [], FILE_WAIT_S)[0]
+        count = os.read(self._count, 32) if answered else b""
+        os.close(self._words)
+        os.close(self._count)
+        if not count:
+            return "what was printed last"
+        return f"{int(count)} bytes of what was printed" if int(count) else ""
 
 
 @dataclass(frozen=True)
@@ -68,15 +94,13 @@ def shown(path: Path) -> Shown:
     return Shown(head + notice + tail, size, omitted)
 
 
-def _tee(target: Path, number: int) -> subprocess.Popen[bytes]:
-    # A session of its own keeps Ctrl-C away from it; SIGXFSZ stays ignored, so a file limit cannot kill it.
+def _start(target: Path, inherited: list[int]) -> subprocess.Popen[bytes]:
+    # A session of its own keeps Ctrl-C away from it; no site-packages, so that it starts at once.
     return subprocess.Popen(
-        ["tee", "-a", str(target)],  # noqa: S607
-        stdin=subprocess.PIPE,
-        stdout=number,
+        [sys.executable, "-I", "-S", copier.__file__, str(target), *map(str, inherited)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=inherited,
         start_new_session=True,
-        restore_signals=False,
-        bufsize=0,
     )
 
 

@@ -80,8 +80,10 @@ class RecordedRun(Run):
     def _stop_heartbeat(self) -> None:
         super()._stop_heartbeat()  # every way of ending passes here before its last event
         if self._capture:
-            self._capture.stop()
-            self._capture = None
+            missing, self._capture = self._capture.stop(), None
+            if missing and self.observer:
+                self.observer.journal.lost += 1
+                report(f"{missing} is not recorded")
 
     def _get_captured_output(self) -> None:
         if self.observer and self._captures:

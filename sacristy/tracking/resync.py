@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sacristy.settings import Settings
 from sacristy.tracking.database import Documents
-from sacristy.tracking.journal import EVENTS, is_training
-from sacristy.tracking.shipper import Unsent, ship_folder
+from sacristy.tracking.journal import END, EVENTS, is_training
+from sacristy.tracking.shipper import SENT, Unsent, ship_folder
 
+YOUNG_S = 60.0  # a journal that has no events yet may be one that is being made
 BEATS_MISSED_S = 35.0  # three of Sacred's beats and some
 
 
@@ -29,17 +32,35 @@ class Resent:
 
 def journals(settings: Settings) -> list[Path]:
     """Return the journals that are on this machine, the oldest first."""
-    found = [path.parent for path in settings.journals.glob(f"*/{EVENTS}")]
+    found = [path.parent for path in settings.journals.glob(f"*/{EVENTS}") if path.parent.suffix != SENT]
     return sorted(found, key=lambda folder: (folder / EVENTS).stat().st_ctime)
 
 
 def resync(settings: Settings, connect_to: Callable[[], Documents]) -> Iterator[Resent]:
     """Send every journal whose training has ended, and remove it once all of it is in the database.
 
-    Idempotent: it may be repeated, interrupted at any point, or run twice at the same time.
+    Idempotent: it may be repeated, interrupted at any point, or run twice at the same time. A journal that cannot
+    be sent, for whatever reason, does not keep back the next.
     """
+    for folder in leftovers(settings):
+        shutil.rmtree(folder, ignore_errors=True)
     for folder in journals(settings):
         yield resend(folder, connect_to)
+
+
+def leftovers(settings: Settings) -> list[Path]:
+    """Return what remains of journals that were sent and whose removal was interrupted."""
+    return [folder for folder in settings.journals.glob("*/") if folder.suffix == SENT or _is_leftover(folder)]
+
+
+def _is_leftover(folder: Path) -> bool:
+    """Say whether a folder has lost its events; a journal that is being made has none yet, but a lock, or is young."""
+    try:
+        if (folder / EVENTS).exists() or is_training(folder):
+            return False
+        return (folder / END).exists() or time.time() - folder.stat().st_mtime > YOUNG_S
+    except OSError:  # another process removed it
+        return False
 
 
 def resend(folder: Path, connect_to: Callable[[], Documents]) -> Resent:
@@ -52,6 +73,8 @@ def resend(folder: Path, connect_to: Callable[[], Documents]) -> Resent:
         return Resent(folder, "unsent", reason=str(error))
     except FileNotFoundError:  # another process finished it and removed the folder
         return Resent(folder, "busy")
+    except Exception as error:
+        return Resent(folder, "unsent", reason=f"{type(error).__name__}: {error}")
     if shipper is None:
         return Resent(folder, "busy")
     outcome = "sent" if shipper.state.started else "empty"

@@ -58,6 +58,11 @@ class Sender:
         self.database.runs.update_one({"_id": self.run}, {"$set": verdict})
         return whole
 
+    def is_complete(self) -> bool:
+        """Say whether the database has this run whole already, with its end, which the journal may lack by now."""
+        whole = {"sacristy.journal.complete": True, "sacristy.journal.events": {"$gt": self.state.events}}
+        return self.database.runs.find_one({"_id": self.run} | whole, {"_id": 1}) is not None
+
     def _number(self) -> int:
         """Return the run's number, given now by inserting its document if it has none yet."""
         runs, key = self.database.runs, {"sacristy.journal.key": self.state.key}

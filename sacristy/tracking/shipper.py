@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 
 from sacristy import settings
@@ -38,6 +39,7 @@ OUTPUT_S = 5.0
 PATIENCE_S = 8.0  # without a database, after the training has ended; less than the trainer waits
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 OWNER = "shipping.lock"
+SENT = ".sent"  # ends the name of a folder that is being removed
 
 
 class Unsent(Exception):
@@ -75,7 +77,11 @@ class Shipper:
             if ended and not events:
                 break
             ended = self._training_ended()  # and then once more: something may have come in between
-        if self.state.started:
+        if not self.state.started:
+            return
+        if last_words(self.folder) is None:
+            self._patiently(self._ask_whether_complete)
+        if not self.complete:
             self._finish()
             self._patiently(self._send_last)
 
@@ -108,6 +114,10 @@ class Shipper:
         self._look_at_output(whole=True)
         write_card(self.folder, self.state, self.run, settings.load().service_url("gateway"))
 
+    def _ask_whether_complete(self) -> None:
+        """Without last words the run died, unless all of it arrived before, and the journal is what a removal left."""
+        self.complete = self._sending().is_complete()
+
     def _send_last(self) -> None:
         sender = self._sending()
         sender.send(final=True)
@@ -139,6 +149,10 @@ class Shipper:
         while True:
             try:
                 work()
+            except BSONError as error:  # no repetition makes a document smaller
+                self._trouble = f"MongoDB cannot hold it: {error}"
+                self._say()
+                raise Unsent(self._trouble) from None
             except (PyMongoError, SacristyError) as error:
                 self._failed(error)
                 longest = LONGEST_PAUSE_S
@@ -195,8 +209,15 @@ def ship_folder(folder: Path, connect_to: Callable[[], Documents], pipe: IO[byte
         finally:
             shipper.disconnect()
         if shipper.state.started or not shipper.state.events:
-            shutil.rmtree(folder)
+            remove(folder)
     return shipper
+
+
+def remove(folder: Path) -> None:
+    """Remove a journal that has been sent: at any moment it is either whole or no journal any more."""
+    removed = folder.with_name(folder.name + SENT)
+    folder.rename(removed)
+    shutil.rmtree(removed)
 
 
 def training_database() -> Documents:

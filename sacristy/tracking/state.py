@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 from array import array
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
+import bson
 from bson import ObjectId
 
 from sacristy.tracking.series import Filing
 from sacristy.tracking.values import INT64, key, plain
 
-MOST_SECTION_BYTES = 2 << 20  # of one of config, info, result, host, meta in the run's document
+MOST_SECTION_BYTES = 2 << 20  # as BSON, of one of config, info, result, host, meta, a note, a list
+MOST_DOCUMENT_BYTES = 11 << 20  # of all these; MongoDB takes 16 MiB, and output, status and services need room too
+MOST_NOTICES_BYTES = 1 << 20  # beyond that, of what stands where something was left out
 MOST_METRICS_LISTED = 10_000
+DAMAGE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, OSError)  # JSON that is no event of ours
 Words = dict[str, Any]
 
 
@@ -53,6 +55,10 @@ class RunState:
     info: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)  # what the run card says; the last of each field
     last_time: int = 0
+    left_out: int = 0  # values that the document had no room for, beside those that a notice stands for
+    _sizes: dict[str, int] = field(default_factory=dict)  # bytes as BSON of each part that has no bound of its own
+    _total: int = 0
+    _listed: list[dict[str, Any]] = field(default_factory=list)
     _info_changed: bool = False
 
     def apply(self, events: list[Any]) -> None:
@@ -69,7 +75,7 @@ class RunState:
                     times.append(time)
                 else:
                     getattr(self, f"_{event['e']}")(event)
-            except (TypeError, ValueError, KeyError, AttributeError):
+            except DAMAGE:
                 self.faulty += 1
         for metric, columns in points.items():
             self._file(metric, *columns)
@@ -80,7 +86,7 @@ class RunState:
         self._set("status", words["status"])
         self._set("stop_time", when(words["time"]))
         if "result" in words:
-            self._set("result", bounded(words["result"]))
+            self._keep("result", words["result"])
         if words.get("fail_trace"):
             self._set("fail_trace", words["fail_trace"])
         self._set("sacristy.journal.lost", words.get("lost", 0))
@@ -100,8 +106,8 @@ class RunState:
     def attach(self, name: str, file: str, kind: str | None, meta: Any = None) -> None:
         """Add a file of the journal's folder as an artifact."""
         identity = object_id(self.key, "artifact", file)
-        self.unsent_files.append(Attachment(identity, name, file, kind, meta))
-        self.artifacts.append({"name": name, "file_id": identity})
+        self.unsent_files.append(Attachment(identity, name, file, kind, bounded(meta)))
+        self._list("artifacts", self.artifacts, {"name": name, "file_id": identity})
         self._set("artifacts", self.artifacts)
 
     def metric_id(self, metric: str) -> ObjectId:
@@ -111,10 +117,10 @@ class RunState:
     def fields(self) -> dict[str, Any]:
         """Return the document's fields that changed since `sent`, and how far the journal was read."""
         if self._info_changed:
-            names = islice(self.metrics, MOST_METRICS_LISTED)
-            listed = [{"name": name, "id": str(self.metric_id(name))} for name in names]
-            self.changes["info"] = self.info | ({"metrics": listed} if listed else {})
+            self.changes["info"] = self.info | ({"metrics": self._listed} if self._listed else {})
         counts = {"events": self.events, "points": self.points, "faulty": self.faulty}
+        if self.left_out:
+            counts["left_out"] = self.left_out
         return self.changes | {f"sacristy.journal.{name}": value for name, value in counts.items()}
 
     def sent(self) -> None:
@@ -130,7 +136,7 @@ class RunState:
         filing = self.metrics.get(metric)
         if filing is None:
             filing = self.metrics[metric] = Filing(metric, len(self.metrics) + 1)
-            self._info_changed = True
+            self._list_metric(metric)
         filing.extend(steps, values, times)
         self.points += len(values)
         self.last_time = max(self.last_time, times[-1] if times else 0)
@@ -153,9 +159,9 @@ class RunState:
         commit = {"commit": ours["commit"][:12] + ("+changes" if ours["dirty"] else "")} if ours["commit"] else {}
         self.info = commit
         for name, value in document.items():
-            self._set(name, bounded(value))
+            self._keep(name, value)
         for name, value in ours.items():
-            self._set(f"sacristy.{name}", value)
+            self._keep(f"sacristy.{name}", value)
         self._info_changed = True
         empty: Words = {"result": None, "captured_out": "", "artifacts": [], "resources": []}
         times = {"start_time": when(event["time"]), "heartbeat": when(event["time"]), "stop_time": None}
@@ -166,19 +172,20 @@ class RunState:
         self.last_time = max(self.last_time, event["time"])
         self._set("heartbeat", when(event["time"]))
         if "result" in event:
-            self._set("result", bounded(event["result"]))
+            self._keep("result", event["result"])
         if isinstance(event.get("info"), dict):
-            self.info = {k: v for k, v in self.info.items() if k == "commit"} | bounded(event["info"])
+            info = self._within("info", bounded(event["info"])) or {}
+            self.info = {k: v for k, v in self.info.items() if k == "commit"} | info
             self._info_changed = True
 
     def _note(self, event: Words) -> None:
-        self._set(f"sacristy.{key(event['key'])}", bounded(event["value"]))
+        self._keep(f"sacristy.{key(event['key'])}", event["value"])
 
     def _artifact(self, event: Words) -> None:
         self.attach(event["name"], event["file"], event["type"], event["meta"])
 
     def _resource(self, event: Words) -> None:
-        self.resources.append([event["path"], event["md5"]])
+        self._list("resources", self.resources, [event["path"], event["md5"]])
         self._set("resources", self.resources)
 
     def _diff(self, event: Words) -> None:
@@ -186,6 +193,43 @@ class RunState:
         self.unsent_files.append(
             Attachment(object_id("diff", event["digest"]), name, event["file"], "text/x-diff", None)
         )
+
+    def _keep(self, path: str, value: Any) -> None:
+        """Set a value of any size, or what was left out of it; nothing, but counted, where even that has no room."""
+        kept = self._within(path, bounded(value))
+        if kept is not None or value is None:
+            self._set(path, kept)
+
+    def _within(self, path: str, value: Any) -> Any:
+        """Return a value if the whole document has room for it, else a notice, or None in a full document."""
+        size = size_of(path, value)
+        if not self._room(path, size, MOST_DOCUMENT_BYTES):
+            self.left_out += 1
+            value = left_out(size)
+            size = size_of(path, value)
+            if not self._room(path, size, MOST_DOCUMENT_BYTES + MOST_NOTICES_BYTES):
+                return None
+        self._total += size - self._sizes.get(path, 0)
+        self._sizes[path] = size
+        return value
+
+    def _room(self, path: str, size: int, most: int) -> bool:
+        return self._total - self._sizes.get(path, 0) + size <= most
+
+    def _list(self, path: str, items: list[Any], item: Any) -> None:
+        """Append to a list in the document, if it has room; otherwise count."""
+        size = self._sizes.get(path, 0) + size_of(str(len(items)), item)
+        if size > MOST_SECTION_BYTES or not self._room(path, size, MOST_DOCUMENT_BYTES):
+            self.left_out += 1
+            return
+        self._total += size - self._sizes.get(path, 0)
+        self._sizes[path] = size
+        items.append(item)
+
+    def _list_metric(self, metric: str) -> None:
+        if len(self._listed) < MOST_METRICS_LISTED:
+            self._list("info.metrics", self._listed, {"name": metric, "id": str(self.metric_id(metric))})
+        self._info_changed = True
 
     def _set(self, path: str, value: Any) -> None:
         self.changes[path] = self.about[path] = value
@@ -202,10 +246,20 @@ def when(milliseconds: int) -> datetime.datetime:
 
 
 def bounded(section: Any) -> Any:
-    """Return a part of the document, plain and below 2 MiB, or what was left out and how large it was."""
+    """Return a part of the document, plain and below 2 MiB as BSON, or what was left out and how large it was."""
     value = plain(section)
-    size = len(json.dumps(value))
-    return value if size <= MOST_SECTION_BYTES else {"left_out": f"{size} bytes, more than a document should hold"}
+    size = size_of("", value)
+    return value if size <= MOST_SECTION_BYTES else left_out(size)
+
+
+def left_out(size: int) -> dict[str, str]:
+    """Return what stands in the document for a value of so many bytes."""
+    return {"left_out": f"{size} bytes, more than a document should hold"}
+
+
+def size_of(name: str, value: Any) -> int:
+    """Return how many bytes a value takes in a BSON document."""
+    return len(bson.encode({name: value}))
 
 
 def _is_point(step: Any, value: Any, time: Any) -> bool:
