@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -31,7 +32,7 @@ from sacristy.images.manifest import CONFIG, INDEX, MANIFEST, Descriptor, blobs,
 from sacristy.images.registry import ANY, Access, Expected, Registry, Source, is_digest, parse_tag
 from sacristy.images.session import Session
 from sacristy.images.upload import OCTETS, Upload
-from sacristy.names import blob_key, parse_digest, parse_model
+from sacristy.names import VERSION_PATTERN, Stage, Version, blob_key, parse_digest, parse_model, parse_version
 from sacristy.weights.atomic import writing
 from sacristy.weights.verified import VerifiedReader
 
@@ -57,11 +58,17 @@ class HttpRegistry(Registry):
 
     def tags(self, repository: str) -> dict[str, str]:
         """See Registry."""
-        found = {}
-        for tag in self._pages(f"/v2/{parse_model(repository)}/tags/list", "tags"):
-            with suppress(ImageNotFound):  # removed while we look
-                found[tag] = self.resolve(repository, tag).digest
-        return found
+        return self._resolved(repository, self._pages(f"/v2/{parse_model(repository)}/tags/list", "tags"))
+
+    def versions(self, repository: str) -> dict[Version, str]:
+        """See Registry. Asks for no other tag's digest: signatures and lists of packages have tags too."""
+        names = self._pages(f"/v2/{parse_model(repository)}/tags/list", "tags")
+        wanted = [name for name in names if re.fullmatch(VERSION_PATTERN, name, re.ASCII)]
+        return {parse_version(tag): digest for tag, digest in self._resolved(repository, wanted).items()}
+
+    def stages(self, repository: str) -> dict[Stage, str]:
+        """See Registry. Asks for the stages alone."""
+        return {Stage(tag): digest for tag, digest in self._resolved(repository, list(Stage)).items()}
 
     def resolve(self, repository: str, reference: str) -> Descriptor:
         """See Registry."""
@@ -155,6 +162,13 @@ class HttpRegistry(Registry):
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+    def _resolved(self, repository: str, tags: Iterable[str]) -> dict[str, str]:
+        found = {}
+        for tag in tags:
+            with suppress(ImageNotFound):  # removed while we look, or never there
+                found[tag] = self.resolve(repository, tag).digest
+        return found
 
     def _upload(self, repository: str, digest: str, source: BinaryIO) -> None:
         answer = Upload(self._session, repository).send(source, digest)

@@ -38,7 +38,7 @@ def settle(desk: Desk, model: str, stage: Stage, *, adopt: bool) -> Settled:
     Raises StageMovedByHand when the tag is not where the last event put it and neither `adopt` nor the policy takes
     it as it is.
     """
-    found = desk.registry.tags(model).get(stage)
+    found = desk.registry.stages(model).get(stage)
     completed = None
     for event in interrupted(desk.database, model, stage):
         if found == event["to"]:

@@ -65,7 +65,7 @@ def settled(desk: Desk, model: str, stage: Stage) -> str:
 
     Raises StageEmpty, StageMovedByHand, or ReleaseLocked while somebody is moving it.
     """
-    digest = desk.registry.tags(model).get(stage)
+    digest = desk.registry.stages(model).get(stage)
     recorded = moves.in_force(desk.database, model, stage)
     if digest != recorded or moves.interrupted(desk.database, model, stage):
         with release_lock(desk.database, model, f"look at {stage}", desk.user):
