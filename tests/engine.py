@@ -48,14 +48,19 @@ class Engine:
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 
-    def make_base(self) -> None:
-        """Make the base that a registry would give elsewhere: Debian's own, with Python and CA certificates."""
-        root = self.folder / "base"
+    def make_base(self, made: Path | None = None) -> None:
+        """Make the base that a registry would give elsewhere: Debian's own, with Python and CA certificates.
+
+        `made`: a folder with one that debootstrap made before, which stays.
+        """
+        root = made or self.folder / "base"
         argv = ["debootstrap", "--variant=minbase", "--include=python3,ca-certificates", "bookworm", str(root), MIRROR]
-        subprocess.run(argv, check=True, capture_output=True)
+        if not made:
+            subprocess.run(argv, check=True, capture_output=True)
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
             self.docker("import", "-", BASE, stdin=tar.stdout)
-        shutil.rmtree(root)
+        if not made:
+            shutil.rmtree(root)
 
     def close(self) -> None:
         """End all containers and the engine, and remove what it wrote."""

@@ -48,7 +48,7 @@ COPY app/baseline.json /app/
 class Yard:
     """A store, a local layout, a registry and an engine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, base: Path | None) -> None:
         self.folder = folder
         (folder / "registry").mkdir()
         (folder / "engine").mkdir()
@@ -59,7 +59,7 @@ class Yard:
         self.server.start()
         self.registry = self.server.registry()
         self.engine = Engine(folder / "engine")
-        self.engine.make_base()
+        self.engine.make_base(base)
         self.host = f"127.0.0.1:{self.server.port}"
         self.engine.docker("login", "--username", "ci", "--password-stdin", self.host, input=self.server.password)
         self.push_base()
@@ -182,16 +182,17 @@ def main() -> None:
     """Measure all sizes, print the table and the rows as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mib", type=int, nargs="+", default=[10, 1024], help="sizes of the weights, MiB")
-    sizes = parser.parse_args().mib
+    parser.add_argument("--base", type=Path, help="a folder that debootstrap made; made anew if not given")
+    given = parser.parse_args()
     reason = missing()
     if reason:
         sys.exit(f"not run: {reason}")
     with tempfile.TemporaryDirectory(prefix="bench-images-") as folder:
         os.environ["XDG_CACHE_HOME"] = folder
         os.environ["DOCKER_CONFIG"] = f"{folder}/docker"
-        yard = Yard(Path(folder))
+        yard = Yard(Path(folder), given.base)
         try:
-            rows = [row for index, mib in enumerate(sizes) for row in measure(yard, mib, 10 * index + 1)]
+            rows = [row for index, mib in enumerate(given.mib) for row in measure(yard, mib, 10 * index + 1)]
         finally:
             yard.close()
     show(rows)

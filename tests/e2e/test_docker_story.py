@@ -4,17 +4,31 @@ import json
 import os
 import shutil
 import signal
+import socket
 import time
+from urllib.parse import urlsplit
 
 import pytest
-from engine import BRIDGE
+from engine import MIRROR
 from story import Load, ask
 
 from sacristy.images.layout import FolderRegistry
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # its environment image is built first
 INSTANCE = {"instances": [[0.0] * 64]}
-REACH = "import socket\ntry:\n {}\nexcept OSError as error:\n print(error.strerror)"
+NO_NAMES = ("--dns", "127.0.0.1")
+REACH = """
+import socket
+try:
+    socket.create_connection(({!r}, 80), 3)
+    print("reached")
+except OSError:
+    print("cut off")
+try:
+    socket.gethostbyname("mirror.example")
+except OSError:
+    print("no names")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +108,13 @@ def test_a_stage_is_a_container_with_nothing_that_it_does_not_need(released):
     assert found["Image"] == pushed(released).manifest("digits", released.built["digest"])["config"]["digest"]
 
 
-def test_a_trial_reaches_nobody(released):
-    network = ("--network", "sacristy-trial", "--dns", "127.0.0.1")
-    for address in (BRIDGE, "192.0.2.1"):
-        code = REACH.format(f"socket.create_connection(({address!r}, 53), 3)")
-        assert inside(released, "python", "-c", code, options=network).strip() == "Network is unreachable"
-    code = REACH.format("socket.gethostbyname('example.org')")
-    assert "resol" in inside(released, "python", "-c", code, options=network)
+def test_a_trial_has_no_way_out_and_no_names(released):
+    away = socket.gethostbyname(urlsplit(MIRROR).hostname)
+    for network, said in (("sacristy", "reached"), ("sacristy-trial", "cut off")):
+        found = inside(released, "python", "-c", REACH.format(away), options=("--network", network))
+        assert found.split("\n")[0] == said
+    found = inside(released, "python", "-c", REACH.format(away), options=("--network", "sacristy-trial", *NO_NAMES))
+    assert found.split("\n")[:2] == ["cut off", "no names"]
 
 
 def test_run_by_hand_it_just_serves(released):
