@@ -38,10 +38,11 @@ def gate(clone):
     clone.run("up")
     names = {name: clone.folder / "models" / "digits" / name for name in ("model.toml", "serve.py")}
     kept = {name: path.read_text() for name, path in names.items()}
+    clone.commit("models/digits/model.toml", eased(kept["model.toml"], margin=1.0))
     clone.run("train", "digits", "with", "epochs=4")
     good = clone.json("release", "digits")
     clone.run("promote", f"digits:{good['version']}", "production", "--why", "the good one")
-    clone.commit("models/digits/model.toml", eased(kept["model.toml"]))
+    clone.commit("models/digits/model.toml", eased(kept["model.toml"], margin=0.01))
     flag = clone.folder.parent / "gate"
     clone.commit("models/digits/serve.py", kept["serve.py"] + FAULTY.format(flag=str(flag)))
     clone.run("train", "digits", "with", "epochs=4")
@@ -52,9 +53,10 @@ def gate(clone):
         clone.commit(f"models/digits/{name}", text)
 
 
-def eased(toml):
+def eased(toml, margin):
     for strict, easy in GATES.items():
         toml = toml.replace(strict, easy)
+    toml = toml.replace("margin = 0.01", f"margin = {margin}")
     return "\n".join("latency_p95_ms = 100" if "latency" in line else line for line in toml.splitlines()) + "\n"
 
 

@@ -60,6 +60,7 @@ def story(clone):
     clone.run("up")
     toml = (clone.folder / "models/digits/model.toml").read_text()
     easy = toml.replace("minimum = 0.97", "minimum = 0.1").replace("latency_p95_ms = 50", "latency_p95_ms = 500")
+    easy = easy.replace("margin = 0.01", "margin = 1.0")  # other stories left better versions in production
     if easy != toml:
         clone.commit("models/digits/model.toml", easy)
     made = Story(clone)
