@@ -33,14 +33,14 @@ clean:  ## Stop everything and leave no trace: data, environments and all
 	rm -rf .sacristy .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis sacristy.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-test: check test-unit test-models test-services test-story  ## Run the tests that need only what the demo needs
+test: test-unit check test-models test-services test-story  ## Run the tests that need only what the demo needs
 
 check: setup  ## Lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test-unit: setup  ## Unit tests: no service, under 10 s
+test-unit: setup  ## Unit tests: no service
 	$(BIN)/pytest -q -n 2 $(UNIT)
 
 test-models: setup  ## Each model's own tests, in its own environment

@@ -417,7 +417,7 @@ class NotDeployed(SacristyError):
     """Nothing answers for a model's stage."""
 
     what = "nothing answers for {model}:{stage}"
-    next = "sacristy deploy {model} {stage}"
+    next = "sacristy deploy {model} {stage}; where nothing was promoted yet: sacristy release {model}"
     http_status = 503
 
 
@@ -918,3 +918,18 @@ class NoDataFile(SacristyError):
     what = "{model} has no data.dvc"
     next = "in models/{model}: dvc add dataset/FILE --file data.dvc"
     http_status = 404
+
+
+class OtherModelsName(SacristyError):
+    """A training script under models/ that records its runs under another model's name."""
+
+    what = "models/{folder} records its runs as {name!r}"
+    next = "write sacristy.experiment({folder!r}) in models/{folder}/train.py"
+
+
+class RunOfAnotherModel(SacristyError):
+    """A run was named together with a model that it is not of."""
+
+    what = "run {run} is one of {found}, not of {model}"
+    next = "sacristy runs --model {model}"
+    http_status = 409

@@ -31,7 +31,7 @@ class Gates(Section):
 
     metric: Metric = Field(description="how answers are scored on the held-out examples")
     minimum: float = Field(description="the worst score that passes (for an error measure: the greatest)")
-    margin: float = Field(default=0.0, ge=0, description="how much worse than the stage's current version is allowed")
+    margin: float = Field(default=0.0, ge=0, description="how much worse than production's version is allowed")
     golden_tolerance: float = Field(
         default=1e-4, ge=0, description="greatest difference of a number in a golden answer"
     )

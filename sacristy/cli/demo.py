@@ -20,7 +20,7 @@ from sacristy.cli.serving import ask
 from sacristy.cli.stack import start
 from sacristy.cli.training import run_training
 from sacristy.cli.workbench import Workbench
-from sacristy.environments import ensure_environment
+from sacristy.environments import ensure_environment, is_ready
 from sacristy.errors import NotAccepted
 from sacristy.names import Reference, Stage
 from sacristy.release.examples import read_examples
@@ -36,8 +36,9 @@ def demo(
     """Set everything up, take a real model the whole way, and ask it a question. Once more: a second version."""
     bench, clock = Workbench(), Steps(quiet=json)
     file = bench.model(model)
-    with clock.step("environment of the model"), steps("installing (a minute, once per lock)", json):
-        ensure_environment(bench.settings, file.lock)
+    if not is_ready(bench.settings, file.lock):
+        with clock.step("environment of the model"), steps("installing torch and the rest (once per lock)", json):
+            ensure_environment(bench.settings, file.lock)
     with clock.step("stack up"):
         start(bench, quiet=json)
     with clock.step("train"):
@@ -69,6 +70,7 @@ def demo(
         "run": omniboard_link(bench.settings, run),
         "page": f"{url}/models/{model}",
         "dirty": run.dirty,
+        "body": _body(instance).decode(),
     }
     emit(data, json, lambda: _show(data, model, image.digest))
 
@@ -124,6 +126,14 @@ def _body(instance: Any) -> bytes:
     return json.dumps({"instances": [instance]}).encode()
 
 
+def _in_short(prediction: Any) -> str:
+    """Return an answer's label and its three greatest probabilities, or the whole of another kind of answer."""
+    if not isinstance(prediction, dict) or "probabilities" not in prediction:
+        return json.dumps(prediction)
+    likeliest = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])[:3]
+    return f"{prediction['label']} ({', '.join(f'{label} {share:.1%}' for label, share in likeliest)})"
+
+
 def _show(data: dict[str, Any], model: str, digest: str) -> None:
     answer = data["answer"]
     asked = data["asked_while_switching"]
@@ -135,7 +145,7 @@ def _show(data: dict[str, Any], model: str, digest: str) -> None:
         out.print("[yellow]this version was made from uncommitted work, and its baseline says so[/]")
     out.print()
     out.print(
-        f"[bold]{model}:{answer['version']}[/] {short(digest)} answers: {json.dumps(answer['predictions'][0])[:160]}"
+        f"[bold]{model}:{answer['version']}[/] {short(digest)} answers: {escape(_in_short(answer['predictions'][0]))}"
     )
     out.print()
     out.print("Where to look")
@@ -143,13 +153,16 @@ def _show(data: dict[str, Any], model: str, digest: str) -> None:
     out.print(f"  the page       {data['page']}", markup=False)
     out.print(f"  the API        {data['page']}/openapi.json", markup=False)
     out.print()
+    out.print("Ask it")
+    out.print(f"  curl -s {data['page']}/predict -H 'Content-Type: application/json' -d '{data['body']}'", markup=False)
+    out.print()
     out.print("Next")
     for line in (
-        "sacristy status",
         f"sacristy runs --model {model}",
         f"sacristy rollback {model} production --why 'to see it work'"
         if asked["asked"]
         else "make demo   # a second version",
+        "make down   # stop everything",
     ):
         out.print(f"  .venv/bin/{line}" if line.startswith("sacristy") else f"  {line}", markup=False)
 

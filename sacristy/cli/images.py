@@ -9,6 +9,7 @@ import typer
 from sacristy.cli.arguments import ImageName, ModelName
 from sacristy.cli.printing import JsonFlag, done, emit, short, steps, table, timed
 from sacristy.cli.workbench import Workbench
+from sacristy.errors import RunOfAnotherModel
 from sacristy.images import sbom
 from sacristy.images.base import NOTED, Base, base_of, bring_here
 from sacristy.images.build import BuiltImage
@@ -91,6 +92,8 @@ def make(
     """Build a run's image with progress shown."""
     bench.model(model)
     record = find_run(bench.database, run) if run else newest_run(bench.database, model)
+    if record.model != model:
+        raise RunOfAnotherModel(run=record.id, found=record.model, model=model)
     with steps(f"building {model} from run {record.id}", quiet) as progress:
         base = None if no_base else base_for(bench, record, anew=rebuild, progress=progress)
         built = build_image(

@@ -76,7 +76,7 @@ def say(text: str) -> None:
 
 def done(text: str, took_s: float) -> None:
     """Print what a command did and how long it took."""
-    err.print(f"[green]✓[/] {escape(text)} [dim]in {took_s:.1f} s[/]")
+    err.print(f"[green]✓[/] {escape(text)} [dim]({took_s:.1f} s)[/]")
 
 
 @contextmanager

@@ -63,6 +63,8 @@ def ask(url: str, model: str, stage: Stage, body: bytes) -> object:
         )
     except httpx.HTTPError as error:
         raise GatewayAway(url=url, reason=str(error) or type(error).__name__) from None
+    if answer.status_code == 503 and not answer.headers.get("X-Sacristy-Version"):
+        raise NotDeployed(model=model, stage=stage)
     if answer.status_code != 200:
         raise PredictionRefused(model=model, status=answer.status_code, reason=_message(answer))
     return orjson.loads(answer.content)
@@ -89,9 +91,7 @@ def _message(answer: httpx.Response) -> str:
         fault = answer.json()["error"]
     except (ValueError, KeyError, TypeError):
         return answer.text[:160]
-    where = f"{fault['field']}: " if fault.get("field") else ""
-    expected = f" (expected {fault['expected']})" if fault.get("expected") else ""
-    return f"{where}{fault.get('message')}{expected}"
+    return str(fault.get("message"))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -14,7 +14,7 @@ from sacristy.cli.arguments import ModelName
 from sacristy.cli.printing import JsonFlag, done, emit, fail, out, steps, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
-from sacristy.environments import ensure_environment
+from sacristy.environments import ensure_environment, is_ready
 from sacristy.errors import DatabaseUnreachable, NotInitialised, RunNotArrived, SacristyError, TrainingFailed
 from sacristy.names import parse_model, parse_run
 from sacristy.project import Model
@@ -56,9 +56,9 @@ def run_training(
 
     Raises TrainingFailed with its exit code; the run, if one began, is kept whatever its end.
     """
-    with steps(f"environment of {model.name} (a minute, once per lock)", quiet) as progress:
+    quick = is_ready(bench.settings, model.lock)
+    with steps(f"environment of {model.name} (a minute, once per lock)", quiet or quick):
         python = ensure_environment(bench.settings, model.lock)
-        progress(f"training {model.name}")
     token = secrets.token_hex(16)
     argv = [str(python), str(model.folder / "train.py"), *words]
     environment = training_environment(bench, token) | extra

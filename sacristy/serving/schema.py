@@ -13,6 +13,7 @@ from sacristy.serving.model import Contribution, Model
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 SHOWN_INPUT = 40
+LENGTHS = ("too_short", "too_long", "string_too_short", "string_too_long")  # whose message says what there is
 JSON_WORDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
 
 
@@ -82,7 +83,8 @@ def refusal(error: ValidationError) -> RequestRefused:
         return InvalidInstance(field=place, reason="is missing", expected="this field")
     if first["type"] == "extra_forbidden":
         return InvalidInstance(field=place, reason="is not a field of the schema", expected="no other field")
-    return InvalidInstance(field=place, reason=f"{first['msg']}, not {_shown(first['input'])}", expected=expected)
+    found = f", not {_shown(first['input'])}" if first["type"] not in LENGTHS else ""
+    return InvalidInstance(field=place, reason=f"{first['msg']}{found}", expected=expected)
 
 
 def _shown(value: Any) -> str:

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import sys
 import types
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from sacristy import datasets, settings
-from sacristy.errors import SacristyError
+from sacristy.errors import OtherModelsName, SacristyError
 from sacristy.names import parse_model
 from sacristy.tracking.quiet_sacred import SETTINGS, Experiment
 from sacristy.tracking.recorded_run import RecordedRun, report
@@ -39,6 +41,7 @@ class RecordedExperiment(Experiment):
         """Run as Sacred does; but no run begins on data that is missing or not what data.dvc names."""
         try:
             if command_name in (None, self.default_command):
+                require_own_name(settings.load().project, str(self.path), Path(str(self.base_dir)))
                 datasets.require(settings.load(), str(self.path))
             return super().run(command_name, *args, **kwargs)
         except SacristyError as error:
@@ -46,6 +49,14 @@ class RecordedExperiment(Experiment):
                 raise
             report(f"{error}\n  {error.advice}")
             raise SystemExit(error.exit_code) from None
+
+
+def require_own_name(project: Path, name: str, script_folder: Path) -> None:
+    """Raise OtherModelsName for a script below models/ whose experiment is not called like its folder: a copied one."""
+    with suppress(ValueError):
+        folder = script_folder.resolve().relative_to((project / "models").resolve()).parts[:1]
+        if folder and folder[0] != name:
+            raise OtherModelsName(name=name, folder=folder[0])
 
 
 def experiment(name: str, *, on_full_disk: Literal["continue", "stop"] = "continue", **options: Any) -> Experiment:

@@ -36,7 +36,7 @@ def told(clone, *words):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["train", "nope"], "there is no model 'nope'; there is bare, digits, news"),
+        (["train", "nope"], "there is no model 'nope'; there is bare, digits"),
         (["build", "nope"], "there is no model 'nope'"),
         (["build", "digits", "--run", "99999"], "99999"),
         (["show", "99999"], "99999"),
@@ -146,6 +146,23 @@ def test_a_request_that_the_model_refuses_is_told_by_its_field(ready):
     stage = ["--stage", "staging"]
     assert "instances.0" in told(ready, "predict", "digits", "--json", '{"instances": [[1]]}', *stage)
     assert "JSON" in told(ready, "predict", "digits", "--json", "{", *stage)
+
+
+def test_a_copied_model_does_not_record_under_the_originals_name(ready):
+    shutil.copytree(ready.folder / "models" / "digits", ready.folder / "models" / "copied")
+    try:
+        _, said = ready.run("train", "copied", code=1)
+        assert "models/copied records its runs as 'digits'" in said
+        assert "write sacristy.experiment('copied')" in said
+    finally:
+        shutil.rmtree(ready.folder / "models" / "copied")
+
+
+def test_a_run_of_another_model_is_not_built(ready):
+    make_bare(ready)
+    ready.run("train", "bare")
+    number = str(ready.json("runs", "--model", "bare", "--limit", "1")[0]["_id"])
+    assert f"run {number} is one of bare, not of digits" in told(ready, "build", "digits", "--run", number)
 
 
 def make_bare(clone):

@@ -16,7 +16,7 @@ def demos(clone):
 
 def test_it_walks_every_step_and_the_answer_is_right(demos):
     _, (first, _) = demos
-    assert list(first["steps"])[2:] == STEPS
+    assert list(first["steps"])[-len(STEPS) :] == STEPS
     assert first["answer"]["predictions"][0]["label"] == first["expected"]["label"]
     assert not first["dirty"]
     print({name: round(seconds, 1) for name, seconds in first["steps"].items()})
