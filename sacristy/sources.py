@@ -15,7 +15,11 @@ from sacristy.errors import CommitNotFound
 Files = dict[str, "SourceFile"]
 RUNTIME_PATHS = ("sacristy/__init__.py", "sacristy/names.py", "sacristy/errors.py", "sacristy/serving")
 PLAIN_MODES = (git.Blob.file_mode, git.Blob.executable_mode)  # symbolic links are left out
-_NO_COMMIT = (git.BadName, git.InvalidGitRepositoryError, git.NoSuchPathError, ValueError)
+# GitCommandError: git is not there, or refuses a folder that belongs to another user ("dubious ownership").
+_NO_COMMIT = (git.BadName, git.InvalidGitRepositoryError, git.NoSuchPathError, git.GitCommandError, ValueError)
+# A diff that `git apply` takes anywhere, whatever the user's own configuration makes of diffs for people.
+PLAIN_DIFF = ("--binary", "--full-index", "--unified=3", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv")
+PLAIN_DIFF += ("--no-relative", "--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=none")
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def describe(project: Path, paths: Sequence[str]) -> Sources:
         with git.Repo(project) as repository:
             commit = repository.head.commit.hexsha
             dirty = fingerprint(files_at(project, commit, paths)) != fingerprint(now)
-            diff = repository.git.diff("HEAD", "--", *paths) if dirty else ""
+            diff = repository.git.diff(*PLAIN_DIFF, "HEAD", "--", *paths) if dirty else ""
     except _NO_COMMIT:
         return Sources("", True, fingerprint(now))
     return Sources(commit, dirty, fingerprint(now), diff)

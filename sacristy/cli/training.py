@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from sacristy.project import Model
 from sacristy.tracking.checkpoints import resume_environment
 from sacristy.tracking.provenance import TOKEN
 from sacristy.tracking.runs import RunRecord, find_by_token, find_run, list_runs
-from sacristy.tracking.series import read_metrics
+from sacristy.tracking.series import outlines, read_metrics
 from sacristy.tracking.sparkline import sparkline
 
 PANEL = "From script to run"
@@ -97,15 +97,17 @@ def runs(
     bench = Workbench()
     found = list_runs(bench.database, parse_model(model) if model else None, status or None, tag or None, limit)
     columns = ["run", "model", "status", "started", "result", "commit", "complete", "curve"]
-    rows = [
-        (run.id, run.model, run.status, run.started, _result(run), _commit(run), run.complete, _curve(bench, run))
-        for run in found
-    ]
-    emit(
-        [run.document for run in found],
-        json,
-        lambda: table("Runs", columns, rows, "No run yet. Next: sacristy train MODEL"),
-    )
+
+    def print_runs() -> None:
+        lines = outlines(bench.database, [run.id for run in found])
+        curves = [_curve(bench, run, lines.get(run.id, {})) for run in found]
+        rows = [
+            (run.id, run.model, run.status, run.started, _result(run), _commit(run), run.complete, curve)
+            for run, curve in zip(found, curves, strict=True)
+        ]
+        table("Runs", columns, rows, "No run yet. Next: sacristy train MODEL")
+
+    emit([run.document for run in found], json, print_runs)
 
 
 def show(
@@ -158,10 +160,8 @@ def _commit(run: RunRecord) -> str:
     return run.commit[:10] + ("+changes" if run.dirty else "")
 
 
-def _curve(bench: Workbench, run: RunRecord) -> str:
-    series = read_metrics(bench.database, run.id)
-    line = series.get(_main_metric(bench, run.model)) or next(iter(series.values()), None)
-    return sparkline(line.values) if line else ""
+def _curve(bench: Workbench, run: RunRecord, lines: Mapping[str, Sequence[float]]) -> str:
+    return sparkline(lines.get(_main_metric(bench, run.model)) or next(iter(lines.values()), ()))
 
 
 def _main_metric(bench: Workbench, model: str) -> str:

@@ -12,6 +12,7 @@ Imports the standard library only, and nothing of this package: it starts in a h
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import select
 import sys
@@ -105,10 +106,8 @@ class Copier:
             return
         os.close(self._file)
         self._file = None
-        try:
+        with contextlib.suppress(OSError):  # the training is gone: its shipper calls the run dead
             os.write(self._count, b"%d" % self.lost)
-        except OSError:
-            pass  # the training is gone: its shipper calls the run dead
         os.close(self._count)
 
 

@@ -22,13 +22,15 @@ TOKEN = "SACRISTY_TOKEN"  # noqa: S105 - by which whoever started the script fin
 
 def provenance(settings: Settings, name: str, script_folder: Path) -> tuple[dict[str, Any], str]:
     """Return what goes below `sacristy` in the run's document, and the diff of a dirty work tree."""
-    sources = describe(settings.project, _code(settings.project, name, script_folder))
+    code = _code(settings.project, name, script_folder)
+    sources = describe(settings.project, code)
     found: dict[str, Any] = {
         "schema": SCHEMA,
         "model": name,
         "commit": sources.commit,
         "dirty": sources.dirty,
         "sources": sources.fingerprint,
+        "code": list(code),
         "lock": _lock(settings.project, name),
         "user": settings.user,
     }

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import SecretStr
+
 from sacristy.commands import run as run_program
 from sacristy.errors import CommandFailed, CommitNotFound, NotReproducible
 from sacristy.settings import Settings
+from sacristy.sources import files_now, fingerprint, image_paths
 from sacristy.tracking.database import Documents
 from sacristy.tracking.provenance import REPEATS
 from sacristy.tracking.runs import RunRecord
@@ -20,6 +23,10 @@ from sacristy.tracking.series import read_metrics
 from sacristy.tracking.state import object_id
 
 Verdict = Literal["equal", "within tolerance", "different"]
+# What a training and its environment use:
+PASSED_ON = ("data", "environments", "mongodb_url", "weights", "weights_endpoint", "weights_ca", "data_remote")
+PASSED_ON += ("gateway_url", "omniboard_url", "user")
+FOLDER_OR_ADDRESS = ("weights", "data_remote")
 ORDER: tuple[Verdict, ...] = ("equal", "within tolerance", "different")
 
 
@@ -50,13 +57,12 @@ class Comparison:
 def checkout(db: Documents, project: Path, run: RunRecord) -> Iterator[Path]:
     """Give a temporary work tree with the very code of a run: its commit, and its diff if it was dirty.
 
-    Raises NotReproducible where there is no commit, or a change is in neither (a file git did not know).
+    Raises NotReproducible where there is no commit, or the run's fingerprint is not that of the two: something was
+    in neither, as a file that git did not know.
     """
     if not run.commit:
         raise NotReproducible(run=run.id, reason="it was made from no commit")
     digest = run.document["sacristy"].get("diff")
-    if run.dirty and not digest:
-        raise NotReproducible(run=run.id, reason="it was made from files that git did not know")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / project.name
         try:
@@ -66,14 +72,20 @@ def checkout(db: Documents, project: Path, run: RunRecord) -> Iterator[Path]:
         try:
             if digest:
                 _apply(folder, stored_diff(db, digest), run)
+            _verify(folder, run)
             yield folder
         finally:
             run_program(["git", "worktree", "remove", "--force", str(folder)], folder=project)
 
 
 def environment(settings: Settings, worktree: Path, run: RunRecord) -> dict[str, str]:
-    """Return the environment variables under which training in the work tree repeats a run."""
-    return {"SACRISTY_PROJECT": str(worktree), "SACRISTY_HOME": str(settings.home), REPEATS: str(run.id)}
+    """Return the environment variables under which training in the work tree repeats a run.
+
+    A work tree has no settings file, so that all that is set goes along, secrets too: give it to the child only.
+    """
+    given = {name: _as_variable(settings, name) for name in PASSED_ON}
+    passed = {f"SACRISTY_{name.upper()}": value for name, value in given.items() if value}
+    return passed | {"SACRISTY_PROJECT": str(worktree), "SACRISTY_HOME": str(settings.home), REPEATS: str(run.id)}
 
 
 def config_words(config: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -128,6 +140,16 @@ def differences(first: RunRecord, second: RunRecord) -> list[str]:
     return [f"{name}: {_short(a)} and {_short(b)}" for name, (a, b) in pairs.items() if a != b]
 
 
+def _as_variable(settings: Settings, name: str) -> str:
+    """Return a setting as a child in another folder reads it: paths absolute; empty if it is not set."""
+    value = getattr(settings, name)
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    text = str(value or "")
+    folder = isinstance(value, Path) or (name in FOLDER_OR_ADDRESS and "://" not in text)
+    return str(settings.project / text) if text and folder else text
+
+
 def _figures(db: Documents, run: RunRecord) -> dict[str, float]:
     result = run.result if isinstance(run.result, dict) else {"": run.result}
     numbers = {f"result {name}".strip(): float(v) for name, v in result.items() if isinstance(v, (int, float))}
@@ -143,6 +165,14 @@ def _apply(folder: Path, diff: bytes, run: RunRecord) -> None:
         raise NotReproducible(run=run.id, reason=f"its diff does not apply: {error}") from None
     finally:
         patch.unlink()
+
+
+def _verify(folder: Path, run: RunRecord) -> None:
+    """Raise NotReproducible unless a work tree holds the very code of a run."""
+    paths = run.document["sacristy"].get("code") or image_paths(run.model)
+    if fingerprint(files_now(folder, paths)) != run.sources:
+        reason = "its commit and its diff do not give its files: some of them git did not know"
+        raise NotReproducible(run=run.id, reason=reason)
 
 
 def _short(value: Any) -> str:

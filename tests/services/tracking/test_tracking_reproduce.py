@@ -72,3 +72,13 @@ def test_a_run_from_no_commit_cannot_be_repeated(bench):
     bench.train("@ex.automain\ndef main(_run):\n    pass\n")
     with pytest.raises(NotReproducible), checkout(bench.db, bench.project, bench.newest()):
         pass
+
+
+def test_a_diff_beside_an_untracked_file_is_refused(repository):
+    bench = repository
+    (bench.project / "factor.py").write_text("FACTOR = 2\n")
+    (bench.project / "new.py").write_text("git does not know me\n")
+    run = train(bench)
+    assert run.document["sacristy"]["diff"]
+    with pytest.raises(NotReproducible, match="git did not know"), checkout(bench.db, bench.project, run):
+        pass

@@ -8,7 +8,7 @@ from pymongo.errors import OperationFailure
 
 from sacristy.settings import Role
 from sacristy.tracking.runs import find_run, list_runs
-from sacristy.tracking.series import read_frame, read_metrics
+from sacristy.tracking.series import outlines, read_frame, read_metrics
 
 from .conftest import assert_whole
 
@@ -57,6 +57,17 @@ def test_omniboard_finds_a_drawn_series_and_a_card(bench):
     files = {artifact["name"]: artifact["file_id"] for artifact in run.document["artifacts"]}
     page = gridfs.GridFS(bench.db).get(files["run-card.html"]).read().decode()
     assert "<polyline" in page
+
+
+def test_the_outlines_of_many_runs_are_read_without_their_points(bench):
+    bench.train("@ex.automain\ndef main(_run):\n    [_run.log_scalar('loss', i) for i in range(20_000)]\n")
+    bench.train("@ex.automain\ndef main(_run):\n    _run.log_scalar('b', 2)\n    _run.log_scalar('a', 1)\n")
+    bench.server.database(Role.ADMIN).points.delete_many({})
+    found = outlines(bench.db, [1, 2, 3])
+    assert found[2] == {"a": [1.0], "b": [2.0]}
+    assert (found[1]["loss"][0], found[1]["loss"][-1]) == (0.0, 19_999.0)
+    assert len(found[1]["loss"]) <= 10_000
+    assert set(found) == {1, 2}
 
 
 def test_an_artifact_may_be_deleted_after_the_call(bench):

@@ -54,6 +54,37 @@ def test_a_folder_without_git_is_dirty(tmp_path):
     assert list(sources.files_now(tmp_path, PATHS)) == ["models/digits/train.py"]
 
 
+@pytest.mark.parametrize("setting", ["noprefix=true", "context=0", "external=true", "relative=true"])
+def test_the_diff_applies_whatever_the_users_configuration_is(checkout, setting):
+    changed = {"train.py": b"one\ntwo\n", "table.npy": bytes(range(256)) * 9}
+    (checkout / "models" / "digits" / "table.npy").write_bytes(b"\0binary")
+    with git.Repo(checkout) as repository:
+        repository.git.add(all=True)
+        repository.index.commit("second")
+        repository.git.config("color.ui", "always")
+        repository.git.config("diff." + setting.split("=")[0], setting.split("=")[1])
+        for name, content in changed.items():
+            (checkout / "models" / "digits" / name).write_bytes(content)
+        found = sources.describe(checkout, PATHS)
+        repository.git.reset("--hard", "HEAD")
+        (checkout / "x.tmp").write_text(found.diff + "\n")
+        repository.git.apply("x.tmp")
+    assert sources.fingerprint(sources.files_now(checkout, PATHS)) == found.fingerprint
+
+
+def test_a_folder_that_git_distrusts_has_no_commit(checkout, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own test of "dubious ownership"
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    with git.Repo(checkout) as repository, pytest.raises(git.GitCommandError, match="dubious ownership"):
+        repository.git.status()
+    found = sources.describe(checkout, PATHS)
+    assert (found.commit, found.dirty, found.diff) == ("", True, "")
+    assert "models/digits/train.py" in sources.files_now(checkout, PATHS)
+    with pytest.raises(CommitNotFound):
+        sources.commit_time(checkout, "HEAD")
+
+
 def test_symbolic_links_are_left_out(checkout):
     os.symlink("/etc/passwd", checkout / "models" / "digits" / "link")
     assert list(sources.files_now(checkout, PATHS)) == ["models/digits/train.py"]
