@@ -18,8 +18,10 @@ PLAIN_MODES = (git.Blob.file_mode, git.Blob.executable_mode)  # symbolic links a
 # GitCommandError: git is not there, or refuses a folder that belongs to another user ("dubious ownership").
 _NO_COMMIT = (git.BadName, git.InvalidGitRepositoryError, git.NoSuchPathError, git.GitCommandError, ValueError)
 # A diff that `git apply` takes anywhere, whatever the user's own configuration makes of diffs for people.
-PLAIN_DIFF = ("--binary", "--full-index", "--unified=3", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv")
-PLAIN_DIFF += ("--no-relative", "--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=none")
+PLAIN_DIFF = (
+    *("--binary", "--full-index", "--unified=3", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv"),
+    *("--no-relative", "--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=none"),
+)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ memory, its death loses none, bytes that are no UTF-8 do no harm, and a slow ter
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -58,10 +59,8 @@ class Capture:
 
     def _missing(self) -> str:
         """Tell the copier that the run has ended, and return what it could not bring into the file."""
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and has left its count
             os.write(self._words, b".")
-        except BrokenPipeError:
-            pass  # it has ended, and has left its count
         answered = select.select([self._count], [], [], FILE_WAIT_S)[0]
         count = os.read(self._count, 32) if answered else b""
         os.close(self._words)

@@ -4,7 +4,7 @@
 
 The last four are inherited descriptors. From the pipes STDOUT and STDERR goes to this process's own 1 and 2. A byte on
 WORDS says that the run has ended: what the pipes hold is then in the file within a second, however slow the terminal
-is, and the number of bytes that the file did not take is written to COUNT. The terminal gets all of it, in its own time.
+is, and the number of bytes that the file did not take is written to COUNT. The terminal gets all, in its own time.
 
 Imports the standard library only, and nothing of this package: it starts in a hundredth of a second.
 """

@@ -24,8 +24,10 @@ from sacristy.tracking.state import object_id
 
 Verdict = Literal["equal", "within tolerance", "different"]
 # What a training and its environment use:
-PASSED_ON = ("data", "environments", "mongodb_url", "weights", "weights_endpoint", "weights_ca", "data_remote")
-PASSED_ON += ("gateway_url", "omniboard_url", "user")
+PASSED_ON = (
+    *("data", "environments", "mongodb_url", "weights", "weights_endpoint", "weights_ca", "data_remote"),
+    *("gateway_url", "omniboard_url", "user"),
+)
 FOLDER_OR_ADDRESS = ("weights", "data_remote")
 ORDER: tuple[Verdict, ...] = ("equal", "within tolerance", "different")
 
