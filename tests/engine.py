@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,13 @@ from pathlib import Path
 PROGRAMS = ("docker", "dockerd", "debootstrap", "iptables")
 BASE = "sacristy-base:bookworm"  # what the environment images of the tests are built on
 BRIDGE = "172.29.251.1"  # this machine, as containers with a way out see it
-MIRROR = "http://mirror.example/debian"
+
+
+def mirror() -> str:
+    """Return where this machine takes its own packages from."""
+    apt = Path("/etc/apt")
+    texts = [path.read_text() for path in (apt / "sources.list", *apt.glob("sources.list.d/*")) if path.is_file()]
+    return re.findall(r"https?://\S+/debian/?(?=\s)", "\n".join(texts) + "\n")[0]
 
 
 def missing() -> str:
@@ -54,7 +61,7 @@ class Engine:
         `made`: a folder with one that debootstrap made before, which stays.
         """
         root = made or self.folder / "base"
-        argv = ["debootstrap", "--variant=minbase", "--include=python3,ca-certificates", "bookworm", str(root), MIRROR]
+        argv = ["debootstrap", "--variant=minbase", "--include=python3,ca-certificates", "bookworm", str(root), mirror()]
         if not made:
             subprocess.run(argv, check=True, capture_output=True)
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:

@@ -9,7 +9,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
-from engine import MIRROR
+from engine import mirror
 from story import Load, ask
 
 from sacristy.images.layout import FolderRegistry
@@ -25,7 +25,7 @@ try:
 except OSError:
     print("cut off")
 try:
-    socket.gethostbyname("mirror.example")
+    socket.gethostbyname("example.org")
 except OSError:
     print("no names")
 """
@@ -109,7 +109,7 @@ def test_a_stage_is_a_container_with_nothing_that_it_does_not_need(released):
 
 
 def test_a_trial_has_no_way_out_and_no_names(released):
-    away = socket.gethostbyname(urlsplit(MIRROR).hostname)
+    away = socket.gethostbyname(urlsplit(mirror()).hostname)
     for network, said in (("sacristy", "reached"), ("sacristy-trial", "cut off")):
         found = inside(released, "python", "-c", REACH.format(away), options=("--network", network))
         assert found.split("\n")[0] == said
