@@ -16,7 +16,8 @@ Files = dict[str, "SourceFile"]
 RUNTIME_PATHS = ("sacristy/__init__.py", "sacristy/names.py", "sacristy/errors.py", "sacristy/serving")
 PLAIN_MODES = (git.Blob.file_mode, git.Blob.executable_mode)  # symbolic links are left out
 # GitCommandError: git is not there, or refuses a folder that belongs to another user ("dubious ownership").
-_NO_COMMIT = (git.BadName, git.InvalidGitRepositoryError, git.NoSuchPathError, git.GitCommandError, ValueError)
+_NO_REPOSITORY = (git.InvalidGitRepositoryError, git.NoSuchPathError)
+_NO_COMMIT = (*_NO_REPOSITORY, git.BadName, git.GitCommandError, BrokenPipeError, ValueError)  # a git that ended early
 # A diff that `git apply` takes anywhere, whatever the user's own configuration makes of diffs for people.
 PLAIN_DIFF = (
     *("--binary", "--full-index", "--unified=3", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv"),

@@ -61,7 +61,8 @@ class Engine:
         `made`: a folder with one that debootstrap made before, which stays.
         """
         root = made or self.folder / "base"
-        argv = ["debootstrap", "--variant=minbase", "--include=python3,ca-certificates", "bookworm", str(root), mirror()]
+        wanted = ["--variant=minbase", "--include=python3,ca-certificates"]
+        argv = ["debootstrap", *wanted, "bookworm", str(root), mirror()]
         if not made:
             subprocess.run(argv, check=True, capture_output=True)
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
