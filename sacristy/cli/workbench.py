@@ -154,7 +154,7 @@ class Workbench:
                 "size": (self.registry if version in pushed else self.built).size(model, digest),
                 "built": version in built,
                 "pushed": version in pushed,
-                "stages": [stage for stage, there in stages.items() if there == digest],
+                "stages": sorted(stage for stage, there in stages.items() if there == digest),
             }
             for version, digest in sorted({**built, **pushed}.items(), reverse=True)
         ]
