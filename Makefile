@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIPENV_VERSION := 2026.10.3
 UNIT := tests/unit
+LOCAL := tests/local
 SERVICES := tests/services
 NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down clean test test-unit test-services test-story test-models test-all test-tiers check lock
+.PHONY: help setup demo down clean test test-unit test-local test-services test-story test-models test-all test-tiers check lock
 
 help:  ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,7 +34,7 @@ clean:  ## Stop everything and leave no trace: data, environments and all
 	rm -rf .sacristy .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis sacristy.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-test: test-unit check test-models test-services test-story  ## Run the tests that need only what the demo needs
+test: test-unit check test-local test-models test-services test-story  ## Run the tests that need only what the demo needs
 
 check: setup  ## Lint, format and types
 	$(BIN)/ruff check .
@@ -42,6 +43,9 @@ check: setup  ## Lint, format and types
 
 test-unit: setup  ## Unit tests: no service
 	$(BIN)/pytest -q -n 2 $(UNIT)
+
+test-local: setup  ## With real git, real processes and this disk; no service
+	$(BIN)/pytest -q -n 2 $(LOCAL)
 
 test-models: setup  ## Each model's own tests, in its own environment
 	$(BIN)/sacristy env test

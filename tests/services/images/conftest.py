@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unit.images.conftest import *  # noqa: F403
+from local.images.conftest import *  # noqa: F403
 
 from sacristy.images.http import HttpRegistry
 from sacristy.images.registry import Access

@@ -1,7 +1,7 @@
 """What lies beside an image (signature, list of packages) in a real registry, and what its garbage is."""
 
 import pytest
-from unit.images.test_images_signature import make_keys
+from local.images.test_images_signature import make_keys
 
 from sacristy.images import garbage, sbom, signature
 from sacristy.images.copy import copy_image

@@ -4,8 +4,8 @@ import os
 import threading
 
 import pytest
-from unit.images.registry_promises import *  # noqa: F403
-from unit.images.registry_promises import put_image
+from local.images.registry_promises import *  # noqa: F403
+from local.images.registry_promises import put_image
 
 from sacristy.errors import InvalidLocation, RegistryAway, RegistryRefused
 from sacristy.images import session, upload

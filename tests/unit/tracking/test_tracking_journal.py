@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from sacristy.errors import JournalNotWritable
+from sacristy.tracking import reading
 from sacristy.tracking.journal import EVENTS, Journal
-from sacristy.tracking.reading import BATCH_BYTES, JournalReader, last_words
+from sacristy.tracking.reading import JournalReader, last_words
 from sacristy.tracking.scalars import LONGEST_NAME, REPORTS, Scalars
 
 
@@ -35,11 +36,12 @@ def events(journal):
     return found
 
 
-def test_points_come_back_in_order(journal, scalars):
-    for step in range(120_000):  # more than one batch
+def test_points_come_back_in_order(journal, scalars, monkeypatch):
+    monkeypatch.setattr(reading, "BATCH_BYTES", 20_000)
+    for step in range(3000):  # several batches
         scalars.log("loss", step / 7)
-    assert (journal.folder / EVENTS).stat().st_size > BATCH_BYTES
-    assert [event[1:3] for event in events(journal)] == [[step, step / 7] for step in range(120_000)]
+    assert (journal.folder / EVENTS).stat().st_size > 3 * reading.BATCH_BYTES
+    assert [event[1:3] for event in events(journal)] == [[step, step / 7] for step in range(3000)]
 
 
 def test_nan_and_infinities_are_stored_as_such(journal, scalars):

@@ -6,7 +6,7 @@ import shutil
 import tarfile
 
 import pytest
-from unit.images.conftest import engine_archive
+from local.images.conftest import engine_archive
 
 from sacristy.errors import BaseNotFound, BlobDamaged, InvalidImage
 from sacristy.images.archive import export_archive, import_archive, lowest_held

@@ -1,8 +1,8 @@
 """What differs is shown from both sides, and nothing else."""
 
 import pytest
-from unit.images.conftest import *  # noqa: F403 - a project, a store and a way to build images of it
-from unit.images.conftest import build, commit
+from local.images.conftest import *  # noqa: F403 - a project, a store and a way to build images of it
+from local.images.conftest import build, commit
 
 from sacristy.errors import CommitNotFound
 from sacristy.images.image import Image

@@ -4,8 +4,8 @@ import itertools
 import multiprocessing
 
 import pytest
-from unit.images.registry_promises import *  # noqa: F403
-from unit.images.registry_promises import put_image
+from local.images.registry_promises import *  # noqa: F403
+from local.images.registry_promises import put_image
 
 from sacristy.errors import InvalidImage, InvalidLocation, RegistryBusy, TagMoved
 from sacristy.images.layout import FolderRegistry, OciLayout

@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from unit.images.test_images_signature import make_keys
+from local.images.test_images_signature import make_keys
 
 from sacristy.errors import MissingBlob
 from sacristy.images import garbage, signature
