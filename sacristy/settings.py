@@ -18,7 +18,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from sacristy.errors import InvalidSettings, NotInitialised, ProjectNotFound, StateDamaged
+from sacristy.errors import InvalidSettings, JenkinsNotSet, NotInitialised, ProjectNotFound, StateDamaged
 
 DATABASE = "sacristy"
 REPLICA_SET = "rs0"
@@ -43,6 +43,10 @@ class Promotion(BaseModel):
         default="refuse", description="what a tag is that no promotion put there: a fault, or the state to go on from"
     )
     keep: int = Field(default=5, ge=1, description="versions of each stage's history that images prune leaves")
+    release_tags_by: list[str] = Field(
+        default=[],
+        description="whose runs a tag in Omniboard releases (the user that trained them); empty: everybody's",
+    )
 
 
 class TargetName(StrEnum):
@@ -50,6 +54,34 @@ class TargetName(StrEnum):
 
     PROCESS = "process"
     DOCKER = "docker"
+    KUBERNETES = "kubernetes"
+
+
+class Cluster(BaseModel):
+    """The Kubernetes that the kubernetes target uses: `[cluster]` in the file, SACRISTY_CLUSTER__KUBECONFIG outside."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kubeconfig: Path | None = Field(
+        default=None, description="empty: the pod's own service account, else KUBECONFIG or ~/.kube/config"
+    )
+    context: str = Field(default="", description="a context of the kubeconfig; empty: its current one")
+    namespace: str = Field(
+        default="sacristy",
+        pattern="^[a-z][a-z0-9-]{0,39}$",
+        description="what namespaces begin with: NAME-staging, NAME-production and NAME-trials",
+    )
+    registry: str = Field(default="", description="host:port under which nodes reach the registry; empty: as we do")
+    expose: Literal["ClusterIP", "NodePort"] = Field(
+        default="ClusterIP", description="NodePort where gateway and commands are outside of the cluster"
+    )
+    node_address: str = Field(default="127.0.0.1", description="a node, as the gateway reaches it: for NodePort")
+    gpu_label: str = Field(
+        default="pool=ml", pattern="^[^=]+=[^=]+$", description="the label of the nodes with graphics processors"
+    )
+    gpu_taint: str = Field(
+        default="purpose=ml", pattern="^[^=]+=[^=]+$", description="the taint that keeps others away from them"
+    )
 
 
 class Settings(BaseSettings):
@@ -63,7 +95,10 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path(".sacristy"), description="state of the embedded stack; relative to the project")
     data: Path | None = Field(default=None, description="a folder with local copies of the public data sets")
     environments: Path | None = Field(default=None, description="environments for models; empty: home/environments")
-    mongodb_url: SecretStr | None = Field(default=None, description="a MongoDB that is not the embedded one")
+    mongodb_url: SecretStr | None = Field(
+        default=None, description="a MongoDB that is not the embedded one; without a user: each role's, from the secrets"
+    )
+    mongodb_ca: Path | None = Field(default=None, description="the certificate that MongoDB's is checked with")
     weights: str = Field(
         default="", description="a folder, or s3://bucket; empty: the stack's Ceph if it has one, else home/weights"
     )
@@ -82,14 +117,41 @@ class Settings(BaseSettings):
     )
     serving_variant: Literal["cpu", "cuda"] = Field(default="cpu", description="which environment images lie on")
     target: TargetName = Field(default=TargetName.PROCESS, description="where images are tested and deployed")
+    docker_network: str = Field(
+        default="", description="the engine's network where stages answer by name; empty: on this host's loopback"
+    )
     promotion: Promotion = Field(default=Promotion(), description="the policy by which stages move")
+    cluster: Cluster = Field(default=Cluster(), description="the Kubernetes of the kubernetes target")
+    jenkins_url: str = Field(default="", description="the Jenkins that builds, such as https://jenkins.example.org")
+    jenkins_user: str = Field(default="", description="who Sacristy is in Jenkins")
+    jenkins_token: SecretStr | None = Field(default=None, description="that user's token; empty: secrets/jenkins-token")
+    jenkins_folder: str = Field(
+        default="sacristy", pattern="^[A-Za-z0-9_][A-Za-z0-9_-]{0,59}$", description="the folder of our jobs in Jenkins"
+    )
+    jenkins_agent: str = Field(default="sacristy", min_length=1, description="the label of the agents that release")
+    jenkins_trainer: str = Field(default="", description="the label of the agents that train; empty: jenkins_agent")
+    jenkins_image_builder: str = Field(
+        default="", description="the label of agents with a Docker engine of their own; empty: no environment images"
+    )
+    repository: str = Field(default="", description="where Jenkins finds this project, as git clone takes it")
+    branch: str = Field(
+        default="main", pattern=r"^[^\s~^:?*\[\\-][^\s~^:?*\[\\]*$", description="which branch Jenkins builds"
+    )
+    repository_credentials: str = Field(default="", description="the id of Jenkins' credentials for the repository")
+    notify_url: SecretStr | None = Field(
+        default=None, description="a web hook that is told how releases end; empty: secrets/notify-url, else nobody"
+    )
     gateway_url: str = Field(default="", description="a gateway that is not the embedded one")
+    gateway_ca: Path | None = Field(default=None, description="the certificate to check the gateway's and Omniboard's")
     omniboard_url: str = Field(default="", description="an Omniboard that is not the embedded one")
     user: str = Field(default_factory=lambda: _user(), description="who acts, for the audit trail")
 
     def model_post_init(self, _context: Any) -> None:
-        """Make the home folder absolute."""
+        """Make the home folder absolute, and certificates relative to it."""
         self.home = (self.project / self.home).resolve()
+        for name in ("mongodb_ca", "weights_ca", "registry_ca", "gateway_ca"):
+            if path := getattr(self, name):
+                setattr(self, name, self.home / path)
 
     @classmethod
     def settings_customise_sources(
@@ -155,6 +217,15 @@ class Settings(BaseSettings):
         return self.registry_user, given.get_secret_value() if given else self.secret("registry-password")
 
     @property
+    def jenkins_login(self) -> tuple[str, str, str]:
+        """Jenkins' address, our user there and its token. Raises JenkinsNotSet or NotInitialised (no token)."""
+        missing = [name for name in ("jenkins_url", "jenkins_user") if not getattr(self, name)]
+        if missing:
+            raise JenkinsNotSet(name=missing[0], variable=f"SACRISTY_{missing[0].upper()}")
+        given = self.jenkins_token
+        return self.jenkins_url, self.jenkins_user, given.get_secret_value() if given else self.secret("jenkins-token")
+
+    @property
     def images_folder(self) -> Path:
         """Images built here and not pushed yet: one OCI layout for each model."""
         return self.home / "images"
@@ -202,17 +273,20 @@ class Settings(BaseSettings):
 
         Raises NotInitialised before `sacristy init`, or before the first `sacristy up`.
         """
-        if self.mongodb_url:
-            return self.mongodb_url.get_secret_value()
+        given = self.mongodb_url.get_secret_value() if self.mongodb_url else ""
+        if "@" in given:
+            return given
         port = self.port("mongodb")
-        if port is None:
+        if not given and port is None:
             raise NotInitialised(path=self.home / "ports.json")
+        address, _, options = (given or f"mongodb://127.0.0.1:{port}?replicaSet={REPLICA_SET}").partition("?")
+        hosts = address.removeprefix("mongodb://").partition("/")[0]
         password = quote(self.secret(f"mongodb-{role}"), safe="")
         source = "admin" if role is Role.ADMIN else DATABASE
-        options = f"replicaSet={REPLICA_SET}&authSource={source}&w=majority&journal=true"
-        return (
-            f"mongodb://{role}:{password}@127.0.0.1:{port}/{DATABASE}?{options}&serverSelectionTimeoutMS={timeout_ms}"
-        )
+        asked = [options] if options else []
+        asked += [f"authSource={source}", "w=majority", "journal=true", f"serverSelectionTimeoutMS={timeout_ms}"]
+        asked += [f"tls=true&tlsCAFile={quote(str(self.mongodb_ca), safe='')}"] if self.mongodb_ca else []
+        return f"mongodb://{role}:{password}@{hosts}/{DATABASE}?{'&'.join(asked)}"
 
 
 @functools.cache

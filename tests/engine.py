@@ -31,14 +31,17 @@ def missing() -> str:
 
 
 class Engine:
-    """dockerd. `docker` runs the client against it; `environment` makes others do so."""
+    """dockerd. `docker` runs the client against it; `environment` makes others do so.
 
-    def __init__(self, folder: Path) -> None:
+    `within`: words before the command, such as those that enter a network namespace.
+    """
+
+    def __init__(self, folder: Path, within: tuple[str, ...] = ()) -> None:
         self.folder = folder
         self.host = f"unix://{folder}/docker.sock"
         self.environment = {"DOCKER_HOST": self.host}
         places = ["--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"]
-        argv = ["dockerd", *map(str, places), "--host", self.host, "--bip", f"{BRIDGE}/24"]
+        argv = [*within, "dockerd", *map(str, places), "--host", self.host, "--bip", f"{BRIDGE}/24"]
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 30

@@ -22,7 +22,10 @@ PEAK_FILES = ("/sys/fs/cgroup/memory.peak", "/sys/fs/cgroup/memory/memory.max_us
 
 @dataclass(frozen=True)
 class Container:
-    """One instance to be started. `port` on the loopback is published; 0 for a trial, in the closed network."""
+    """One instance to be started. `port` on the loopback is published; 0 for a trial, in the closed network.
+
+    `joined`: a network in which it is reached by its name instead, as in the composed stack.
+    """
 
     name: str
     image_id: str
@@ -30,10 +33,13 @@ class Container:
     home: str
     resources: Resources
     port: int = 0
+    joined: str = ""
 
     @property
     def network(self) -> str:
         """The network it is in."""
+        if self.joined:
+            return self.joined
         return OPEN_NETWORK if self.port else CLOSED_NETWORK
 
 
@@ -100,6 +106,8 @@ def remove_command(name: str) -> list[str]:
 
 
 def _reach(container: Container) -> list[str]:
+    if container.joined:
+        return ["--network", container.joined, "--restart", "unless-stopped"]
     if container.port:
         published = f"127.0.0.1:{container.port}:{PORT}"
         return ["--network", container.network, "--publish", published, "--restart", "unless-stopped"]

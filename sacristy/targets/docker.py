@@ -43,12 +43,14 @@ class DockerTarget:
         image_id = self._present(image)
         resources = load_model(self.settings.project, image.model).file.resources
         name = instance_name(image.model, purpose)
-        port = free_port() if is_stage(purpose) else 0
-        container = Container(name, image_id, image.digest, self.home, resources, port)
-        _ensure_network(container.network)
+        joined = self.settings.docker_network if is_stage(purpose) else ""
+        port = free_port() if is_stage(purpose) and not joined else 0
+        container = Container(name, image_id, image.digest, self.home, resources, port, joined)
+        if not joined:
+            _ensure_network(container.network)
         try:
             run(containers.run_command(container), timeout_s=engine.TIMEOUT_S)
-            url = f"http://127.0.0.1:{port}" if port else _address(_inspect(name), container.network)
+            url = f"http://127.0.0.1:{port}" if port else _address(_inspect(name), container)
         except BaseException:
             self.stop(name)
             raise
@@ -122,9 +124,11 @@ def _inspect(name: str) -> dict[str, Any]:
     return found
 
 
-def _address(found: dict[str, Any], network: str) -> str:
-    """Return where the host reaches a container that is not published; one that ended already has no address."""
-    place = found["NetworkSettings"]["Networks"][network]["IPAddress"] or "127.0.0.1"
+def _address(found: dict[str, Any], container: Container) -> str:
+    """Return where a container that is not published is reached; one that ended already has no address."""
+    if container.joined:
+        return f"http://{container.name}:{containers.PORT}"
+    place = found["NetworkSettings"]["Networks"][container.network]["IPAddress"] or "127.0.0.1"
     return f"http://{place}:{containers.PORT}"
 
 

@@ -94,3 +94,16 @@ def test_a_fault_in_the_policy_is_named(home, text):
     (home / ".sacristy" / "settings.toml").write_text(f"[promotion]\n{text}\n")
     with pytest.raises(InvalidSettings, match=f"promotion.{text.split()[0]}"):
         settings_module.load()
+
+
+def test_a_database_named_without_a_user_is_asked_as_each_role(home):
+    (home / ".sacristy" / "secrets").mkdir(parents=True)
+    (home / ".sacristy" / "secrets" / "mongodb-service").write_text("pw")
+    given = {"mongodb_url": "mongodb://db.example.org:443/sacristy?directConnection=true", "mongodb_ca": "ca.pem"}
+    url = Settings(**given).database_url(Role.SERVICE)
+    assert url.startswith("mongodb://service:pw@db.example.org:443/sacristy?directConnection=true&authSource=sacristy")
+    assert url.endswith("&tls=true&tlsCAFile=" + str(home / ".sacristy" / "ca.pem").replace("/", "%2F"))
+
+
+def test_a_database_named_with_a_user_is_asked_as_that_user(home):
+    assert Settings(mongodb_url="mongodb://me:pw@db/x").database_url(Role.SERVICE) == "mongodb://me:pw@db/x"

@@ -33,6 +33,13 @@ def test_a_stage_is_published_on_loopback_only_and_kept_alive():
     ]
 
 
+def test_in_the_composed_stack_a_stage_is_reached_by_name_and_not_published():
+    joined = Container("news-production-0a", "sha256:id", DIGEST, "h0", Resources(), joined="models")
+    words = containers.run_command(joined)
+    assert words[words.index("--network") :][:4] == ["--network", "models", "--restart", "unless-stopped"]
+    assert "--publish" not in words
+
+
 def test_a_trial_is_in_a_network_without_a_way_out():
     trial = Container("news-trial-0a", "sha256:id", DIGEST, "h0", Resources(cpu=1.5, memory_mib=700))
     assert containers.run_command(trial) == [

@@ -1,0 +1,68 @@
+"""A host of the tests' own: a network namespace with its own addresses, ports, firewall and names.
+
+What runs in it can fetch packages, and is reached from here at one address. Nothing of it is seen on this machine's
+own interfaces, so that a port scan of it finds what a port scan of a real host would find.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+NET = "172.29.240"  # .1: this machine, .2: the host
+ADDRESS = f"{NET}.2"
+
+
+class Host:
+    """The namespace. `enter` are the words before a command that is to run in it, and see its names."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.name = f"sacristy-{os.getpid()}"
+        self.outside = f"sac{os.getpid() % 10**6}"
+        self._rules = (
+            ("filter", "FORWARD", "-i", self.outside, "-j", "ACCEPT"),
+            ("filter", "FORWARD", "-o", self.outside, "-j", "ACCEPT"),
+            ("nat", "POSTROUTING", "-s", f"{NET}.0/24", "!", "-o", self.outside, "-j", "MASQUERADE"),
+        )
+        self.folder = Path("/etc/netns") / self.name
+        self.folder.mkdir(parents=True)
+        (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{ADDRESS} {' '.join(names)}\n")
+        _ip("netns", "add", self.name)
+        _ip("link", "add", self.outside, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        _ip("address", "add", f"{NET}.1/24", "dev", self.outside)
+        _ip("link", "set", self.outside, "up")
+        for words in (
+            ("address", "add", f"{ADDRESS}/24", "dev", "eth0"),
+            ("link", "set", "eth0", "up"),
+            ("link", "set", "lo", "up"),
+            ("route", "add", "default", "via", f"{NET}.1"),
+        ):
+            _ip("-n", self.name, *words)
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+        for table, *rule in self._rules:
+            subprocess.run(["iptables", "-t", table, "-I", *rule], check=True)
+
+    @property
+    def network(self) -> tuple[str, ...]:
+        """Enter its network only: an engine needs the control groups that `enter` hides."""
+        return ("nsenter", f"--net=/run/netns/{self.name}")
+
+    @property
+    def enter(self) -> tuple[str, ...]:
+        """Enter its network, with its /etc/hosts."""
+        return ("ip", "netns", "exec", self.name)
+
+    def close(self) -> None:
+        """Take all of it away. What ran in it has ended."""
+        for table, *rule in self._rules:
+            subprocess.run(["iptables", "-t", table, "-D", *rule], check=False)
+        _ip("netns", "delete", self.name)
+        _ip("link", "delete", self.outside, check=False)
+        (self.folder / "hosts").unlink()
+        self.folder.rmdir()
+
+
+def _ip(*words: str, check: bool = True) -> None:
+    subprocess.run(["ip", *words], check=check, capture_output=not check)
