@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from sacristy.tracking.outline import Outline
 from sacristy.tracking.state import RunState
 
 FILE = "run-card.html"
@@ -60,8 +61,14 @@ def card(
 
 
 def polyline(steps: list[int], values: list[float]) -> str:
-    """Return the points of a curve scaled to the picture; values that are not finite are left out."""
-    points = [(step, value) for step, value in zip(steps, values, strict=True) if math.isfinite(value)]
+    """Return the points of a curve scaled to the picture; values that are not finite are left out.
+
+    Of long curves only the outline is drawn: the lowest and the highest point of each of as many stretches as the
+    picture has columns.
+    """
+    outline = Outline(WIDTH)
+    outline.extend(steps, values, steps)
+    points = [point for point in zip(*outline.points()[:2], strict=True) if math.isfinite(point[1])]
     if not points:
         return ""
     left, right = min(p[0] for p in points), max(p[0] for p in points)

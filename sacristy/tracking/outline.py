@@ -8,21 +8,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MOST_BUCKETS = 4998  # two points of each, the first and the last one: under 10,000
+FIRST_WIDTH = 4  # points of a bucket when there are too many of them to keep all
 Point = tuple[int, int, float, int]  # its place in the series, step, value, time
 
 
 @dataclass
 class Outline:
-    """Keeps the lowest and the highest point of each of `most` (even) buckets; when all are full, pairs are merged.
+    """Keeps all points while they are few; then the lowest and the highest of each of `most` (even) buckets.
 
-    Every extreme is therefore kept exactly, and so are the first and the last point. The outcome depends on
-    the points alone, not on how they arrived; adding one costs the same at the end as at the beginning.
+    When all buckets are full, pairs are merged. Every extreme is therefore kept exactly, and so are the first and the
+    last point. The outcome depends on the points alone, not on how they arrived; adding one costs the same at the end
+    as at the beginning.
     """
 
     most: int = MOST_BUCKETS
     count: int = 0
     _width: int = 1
-    _filled: int = 0
+    _filled: int = 0  # points in the last bucket
     _index: array[int] = field(default_factory=lambda: array("q"))  # two entries for each bucket: lowest, highest
     _steps: array[int] = field(default_factory=lambda: array("q"))
     _values: array[float] = field(default_factory=lambda: array("d"))
@@ -31,51 +33,85 @@ class Outline:
     _last: Point = (-1, 0, 0.0, 0)
 
     def extend(self, steps: Sequence[int], values: Sequence[float], times: Sequence[int]) -> None:
-        """Add the next points of the series, a bucket's worth at a time."""
-        done = 0
-        while done < len(values):
-            if self._filled in (0, self._width):
-                self._open(steps[done], values[done], times[done])
-                done += 1
-                continue
-            stop = min(len(values), done + self._width - self._filled)
-            part = values[done:stop]
-            lowest, highest = _extremes(part)
-            low = len(self._index) - 2
-            if _below(lowest, self._values[low]):
-                at = done + part.index(lowest)
-                self._put(low, at - done, steps[at], lowest, times[at])
-            if _above(highest, self._values[low + 1]):
-                at = done + part.index(highest)
-                self._put(low + 1, at - done, steps[at], highest, times[at])
-            self.count += stop - done
-            self._filled += stop - done
-            done = stop
-        if values:
-            self._last = (self.count - 1, steps[-1], values[-1], times[-1])
+        """Add the next points of the series."""
+        if not len(values):
+            return
+        if not self.count:
+            self._first = (0, steps[0], values[0], times[0])
+        if self._width == 1:
+            self._keep(steps, values, times)
+        else:
+            self._sort_in(steps, values, times)
+        self._last = (self.count - 1, steps[-1], values[-1], times[-1])
 
     def points(self) -> tuple[list[int], list[float], list[int]]:
         """Return steps, values and times, in the order in which they were added."""
+        if self._width == 1:
+            return list(self._steps), list(self._values), list(self._times)
         chosen = {index: place for place, index in enumerate(self._index)}
         places = [chosen[index] for index in sorted(chosen)]
         points = [(self._index[i], self._steps[i], self._values[i], self._times[i]) for i in places]
-        if self.count and self._first[0] not in chosen:
+        if self._first[0] not in chosen:
             points.insert(0, self._first)
-        if self.count and self._last[0] not in chosen:
+        if self._last[0] not in chosen:
             points.append(self._last)
         return [p[1] for p in points], [p[2] for p in points], [p[3] for p in points]
 
-    def _open(self, step: int, value: float, time: int) -> None:
-        if len(self._index) >= 2 * self.most:
-            self._merge()
-        point = (self.count, step, value, time)
-        for column, item in zip(self._columns(), point, strict=True):
-            column.append(item)
-            column.append(item)
-        if not self.count:
-            self._first = point
-        self.count += 1
-        self._filled = 1
+    def _keep(self, steps: Sequence[int], values: Sequence[float], times: Sequence[int]) -> None:
+        """Add points while all are kept; when they become too many, sort all of them into buckets."""
+        self._steps.extend(steps)
+        self._values.extend(values)
+        self._times.extend(times)
+        self.count = len(self._values)
+        if self.count > 2 * self.most:
+            kept = self._steps, self._values, self._times
+            self._steps, self._values, self._times = array("q"), array("d"), array("q")
+            self.count, self._width = 0, FIRST_WIDTH
+            self._sort_in(*kept)
+
+    def _sort_in(self, steps: Sequence[int], values: Sequence[float], times: Sequence[int]) -> None:
+        """Add points to the last bucket, and to as many new ones as they need."""
+        done = 0
+        if 0 < self._filled < self._width:
+            done = min(len(values), self._width - self._filled)
+            self._fill(steps[:done], values[:done], times[:done])
+        while done < len(values):
+            if len(self._index) >= 2 * self.most:
+                self._merge()
+            stop = min(len(values), done + (self.most - len(self._index) // 2) * self._width)
+            self._open(steps, values, times, range(done, stop, self._width))
+            self._filled = (stop - done - 1) % self._width + 1
+            self.count += stop - done
+            done = stop
+
+    def _fill(self, steps: Sequence[int], values: Sequence[float], times: Sequence[int]) -> None:
+        """Add points to the last bucket, which has room for them."""
+        lowest, highest = _extremes(values)
+        low = len(self._index) - 2
+        if _below(lowest, self._values[low]):
+            at = values.index(lowest)
+            self._put(low, (self.count + at, steps[at], lowest, times[at]))
+        if _above(highest, self._values[low + 1]):
+            at = values.index(highest)
+            self._put(low + 1, (self.count + at, steps[at], highest, times[at]))
+        self._filled += len(values)
+        self.count += len(values)
+
+    def _open(self, steps: Sequence[int], values: Sequence[float], times: Sequence[int], starts: range) -> None:
+        """Make new buckets of the points from each of `starts` on to the next; the last one may stay unfilled."""
+        width = starts.step
+        chosen: list[int] = []
+        for start in starts:
+            part = values[start : min(start + width, starts.stop)]
+            lowest, highest = _extremes(part)
+            if lowest == lowest:
+                chosen += (start + part.index(lowest), start + part.index(highest))
+            else:  # nothing but NaN, which cannot be looked for
+                chosen += (start, start)
+        ahead = self.count - starts.start
+        self._index.extend([ahead + place for place in chosen])
+        for column, source in ((self._steps, steps), (self._values, values), (self._times, times)):
+            column.extend([source[place] for place in chosen])
 
     def _merge(self) -> None:
         values, kept = self._values, []
@@ -86,8 +122,8 @@ class Outline:
             column[:] = array("d" if column is values else "q", [column[place] for place in kept])
         self._width *= 2
 
-    def _put(self, place: int, ahead: int, step: int, value: float, time: int) -> None:
-        for column, item in zip(self._columns(), (self.count + ahead, step, value, time), strict=True):
+    def _put(self, place: int, point: Point) -> None:
+        for column, item in zip(self._columns(), point, strict=True):
             column[place] = item
 
     def _columns(self) -> tuple[array[Any], ...]:

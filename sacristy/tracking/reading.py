@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from sacristy.tracking.journal import END, EVENTS
 
 BATCH_BYTES = 4 << 20
+PIECE_BYTES = 256 << 10  # parsed at once: what the processor's cache holds
 
 
 class JournalReader:
@@ -22,11 +25,12 @@ class JournalReader:
 
     def batch(self) -> list[Any]:
         """Return the next events: lists (points) and dicts. Lines that are neither count as torn; empty at the end."""
-        content = self._complete_lines()
-        try:
-            return _parsed(content)
-        except ValueError:
-            return [event for line in content.splitlines() for event in self._line(line)]
+        content, found, start = self._complete_lines(), [], 0
+        while start < len(content):
+            stop = content.find(b"\n", start + PIECE_BYTES) + 1 or len(content)
+            found += self._piece(content[start:stop])
+            start = stop
+        return found
 
     def _complete_lines(self) -> bytes:
         try:
@@ -46,6 +50,12 @@ class JournalReader:
         self._offset += len(whole)
         self.more = len(content) >= BATCH_BYTES
         return whole
+
+    def _piece(self, lines: bytes) -> list[Any]:
+        try:
+            return _parsed(lines)
+        except ValueError:
+            return [event for line in lines.split(b"\n") if line for event in self._line(line + b"\n")]
 
     def _line(self, line: bytes) -> list[Any]:
         try:
@@ -69,9 +79,12 @@ def last_words(folder: Path) -> dict[str, Any] | None:
 
 
 def _parsed(lines: bytes) -> list[Any]:
-    """Parse lines all at once, which is four times as fast as one by one."""
-    split = [line for line in lines.split(b"\n") if line]
-    found = json.loads(b"[" + b",".join(split) + b"]")
-    if len(found) != len(split) or not all(type(event) in (list, dict) for event in found):
+    """Parse whole lines, many at once, which is four times as fast as one by one. Raises ValueError."""
+    text = b"[" + lines.removesuffix(b"\n").replace(b"\n", b",") + b"]"
+    try:
+        found = orjson.loads(text)
+    except ValueError:  # it takes neither NaN nor infinities
+        found = json.loads(text)
+    if len(found) != lines.count(b"\n") or not {list, dict}.issuperset(map(type, found)):
         raise ValueError
     return list(found)

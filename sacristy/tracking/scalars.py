@@ -11,7 +11,7 @@ from typing import Any
 from sacristy.tracking.journal import Journal
 from sacristy.tracking.values import NotANumber, as_number, as_step, brief, clean
 
-INT64 = 2**63
+LEAST, MOST = -(2**63), 2**63 - 1
 LONGEST_NAME = 500
 SHOWN = 40
 REPORTS = 5  # lines for each metric; later refusals are only counted
@@ -33,18 +33,19 @@ class Scalars:
 
         Anything that is not a number is refused with one line and ends nothing.
         """
-        if type(value) is not float or type(metric_name) is not str or type(step) not in (int, type(None)):
+        if type(value) is not float or type(metric_name) is not str:
             self._log_other(metric_name, value, step)
             return
-        prefix = self._prefixes.get(metric_name)
-        if prefix is None:
-            prefix = self._declare(metric_name)
+        prefix = self._prefixes.get(metric_name) or self._declare(metric_name)
         if not prefix:
             self._refuse(metric_name[:SHOWN] + "…", value, f"its name is longer than {LONGEST_NAME} characters")
             return
         if step is None:
             step = self._steps[metric_name] + 1
-        elif not -INT64 <= step < INT64:
+        elif type(step) is not int:
+            self._log_other(metric_name, value, step)
+            return
+        elif not LEAST <= step <= MOST:
             self._refuse(metric_name, value, f"its step {step:.3e} is beyond 64 bits")
             return
         self._steps[metric_name] = step

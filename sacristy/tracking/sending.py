@@ -19,7 +19,7 @@ from sacristy.tracking.state import Attachment, RunState, object_id
 DUPLICATE = 11000
 PIECE_BYTES = 255 * 1024  # GridFS's own
 OUTLINES_AT_ONCE = 32
-REFRESH_S = 2.0
+REFRESH_S = 5.0
 REFRESH_SHARE = 20  # outlines are drawn anew at most 1/20 of the time
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 from array import array
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,21 +65,17 @@ class RunState:
     def apply(self, events: list[Any]) -> None:
         """Take the journal's next events."""
         self.events += len(events)
-        points: dict[str, tuple[list[int], list[float], list[int]]] = {}
+        points: defaultdict[Any, list[list[Any]]] = defaultdict(list)
         for event in events:
             try:
                 if type(event) is list:
-                    metric, step, value, time = event
-                    steps, values, times = points.get(metric) or points.setdefault(metric, ([], [], []))
-                    steps.append(step)
-                    values.append(value)
-                    times.append(time)
+                    points[event[0]].append(event)
                 else:
                     getattr(self, f"_{event['e']}")(event)
             except DAMAGE:
                 self.faulty += 1
-        for metric, columns in points.items():
-            self._file(metric, *columns)
+        for metric, lines in points.items():
+            self._file(metric, lines)
 
     def end(self, words: Words) -> None:
         """Take the run's last words, which count as an event."""
@@ -128,11 +125,11 @@ class RunState:
         self.changes = {}
         self._info_changed = False
 
-    def _file(self, metric: str, *columns: list[Any]) -> None:
+    def _file(self, metric: Any, lines: list[list[Any]]) -> None:
         if type(metric) is not str:
-            self.faulty += len(columns[0])
+            self.faulty += len(lines)
             return
-        steps, values, times = self._typed(*columns)
+        steps, values, times = self._typed(lines)
         filing = self.metrics.get(metric)
         if filing is None:
             filing = self.metrics[metric] = Filing(metric, len(self.metrics) + 1)
@@ -141,15 +138,14 @@ class RunState:
         self.points += len(values)
         self.last_time = max(self.last_time, times[-1] if times else 0)
 
-    def _typed(
-        self, steps: list[Any], values: list[Any], times: list[Any]
-    ) -> tuple[array[int], array[float], array[int]]:
+    def _typed(self, lines: list[list[Any]]) -> tuple[array[int], array[float], array[int]]:
         try:
+            _, steps, values, times = zip(*lines, strict=True)
             return array("q", steps), array("d", values), array("q", times)
-        except (TypeError, OverflowError):  # damage that is still JSON: what is no point is counted and left out
-            good = [point for point in zip(steps, values, times, strict=True) if _is_point(*point)]
-            self.faulty += len(steps) - len(good)
-            return array("q", [p[0] for p in good]), array("d", [p[1] for p in good]), array("q", [p[2] for p in good])
+        except (TypeError, ValueError, OverflowError):  # damage that is still JSON: what is no point is left out
+            good = [line for line in lines if _is_point(*line[1:])]
+            self.faulty += len(lines) - len(good)
+            return array("q", [p[1] for p in good]), array("d", [p[2] for p in good]), array("q", [p[3] for p in good])
 
     def _start(self, event: Words) -> None:
         document = dict(event["document"])
@@ -262,6 +258,6 @@ def size_of(name: str, value: Any) -> int:
     return len(bson.encode({name: value}))
 
 
-def _is_point(step: Any, value: Any, time: Any) -> bool:
-    whole = type(step) is int and type(time) is int and step in INT64 and time in INT64
+def _is_point(step: Any = None, value: Any = None, time: Any = None, *more: Any) -> bool:
+    whole = not more and type(step) is int and type(time) is int and step in INT64 and time in INT64
     return whole and type(value) in (int, float)

@@ -113,6 +113,15 @@ def test_a_torn_line_is_counted_and_hides_nothing_else(journal, scalars):
     assert reader.torn == 2
 
 
+def test_two_torn_lines_are_not_taken_for_one(journal, scalars):
+    with (journal.folder / EVENTS).open("ab") as file:
+        file.write(b'["loss",1\n0.5,7]\n')
+    scalars.log("loss", 2.0)
+    reader = JournalReader(journal.folder)
+    assert [event[2] for event in reader.batch()] == [2.0]
+    assert reader.torn == 2
+
+
 def test_a_line_being_written_waits(journal):
     with (journal.folder / EVENTS).open("ab") as file:
         file.write(b'["loss",1,0.')

@@ -13,10 +13,9 @@ from sacristy.tracking.series import MOST_POINTS, Filing, unpacked
 
 
 def outlined(values, most=4, batch=7):
-    outline = Outline(most)
-    values = list(values)
+    outline, values = Outline(most), array("d", values)
     for start in range(0, len(values), batch):
-        part = range(start, min(start + batch, len(values)))
+        part = array("q", range(start, min(start + batch, len(values))))
         outline.extend(part, values[start : start + batch], part)
     return outline.points()
 
@@ -48,6 +47,12 @@ def test_a_million_points_become_less_than_ten_thousand():
 def test_a_nan_does_not_hide_its_neighbours():
     _, kept, _ = outlined([math.nan, 1.0, math.nan, -1.0] * 50)
     assert {1.0, -1.0} <= set(kept)
+
+
+def test_nothing_but_nan_is_drawn_as_such():
+    steps, kept, _ = outlined([math.nan] * 50)
+    assert (steps[0], steps[-1]) == (0, 49)
+    assert all(math.isnan(value) for value in kept)
 
 
 def filed(points, batches):
