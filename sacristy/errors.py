@@ -933,3 +933,205 @@ class RunOfAnotherModel(SacristyError):
     what = "run {run} is one of {found}, not of {model}"
     next = "sacristy runs --model {model}"
     http_status = 409
+
+
+# --- the cluster ----------------------------------------------------------------------------------------------
+
+
+class ClusterAway(SacristyError):
+    """The API of the Kubernetes cluster cannot be reached, or the way in is not known."""
+
+    what = "the Kubernetes API at {server} does not answer: {reason}"
+    next = "check SACRISTY_CLUSTER__KUBECONFIG (or KUBECONFIG), and: kubectl cluster-info"
+    http_status = 503
+
+
+class ClusterRefused(SacristyError):
+    """The Kubernetes API answered with a refusal."""
+
+    what = "the Kubernetes API at {server} refuses with {status}: {reason}"
+    next = "check what this user may do there: kubectl auth can-i --list"
+    http_status = 502
+
+
+class NamespaceMissing(ClusterRefused):
+    """A stage's namespace is not there; it is for the cluster's administrators to make."""
+
+    what = "the cluster at {server} has no namespace {namespace}"
+    next = "kubectl apply -k deploy/kubernetes/base, or: kubectl create namespace {namespace}"
+
+
+class QuotaReached(ClusterRefused):
+    """The namespace may not have more."""
+
+    what = "the quota of the namespace is used up: {reason}"
+    next = "ask for more, or lower resources and kubernetes.replicas in model.toml"
+
+
+class RegistryUnknownToCluster(SacristyError):
+    """Nodes pull over the network, and the registry is a folder."""
+
+    what = "nodes of a cluster cannot pull from {location}"
+    next = "set SACRISTY_REGISTRY to a registry at https://host:port"
+
+
+class PodNotStarted(SacristyError):
+    """A pod whose container never began: no room, no image, or not allowed."""
+
+    what = "{image} was not started on the cluster: {reason}"
+    next = "{mend}"
+    http_status = 503
+
+
+class RolloutFailed(InstanceCrashed):
+    """A version that answered well on its own did not come up in the place of the old one."""
+
+    what = "the rollout of {image} did not finish within {limit} s: {reason}"
+    next = "the earlier version was put back; kubectl -n {namespace} get events shows more"
+
+
+# --- gateway: canaries, tokens, feedback ----------------------------------------------------------------------
+
+
+class SameVersion(SacristyError):
+    """A canary of the version that the stage has already."""
+
+    what = "{image} is what {stage} answers with already"
+    next = "name another with --version, or release one: sacristy release MODEL"
+    http_status = 409
+
+
+class NothingBeside(SacristyError):
+    """Nothing was put beside a stage's own version."""
+
+    what = "{model}:{stage} has neither a canary nor a mirror"
+    next = "sacristy deploy {model} --canary 10 starts the version in staging beside it"
+    http_status = 404
+
+
+class ShareTooLarge(SacristyError):
+    """A share of the requests that is none."""
+
+    what = "{percent} % is no share of the requests"
+    next = "give a number above 0 and at most 100"
+    exit_code = 2
+    http_status = 400
+
+
+# --- Jenkins --------------------------------------------------------------------------------------------------
+
+
+class JenkinsNotSet(SacristyError):
+    """A setting without which Jenkins cannot be asked."""
+
+    what = "{name} is not set, so there is no Jenkins to ask"
+    next = "set it in .sacristy/settings.toml, or as {variable}"
+
+
+class JenkinsUnreachable(SacristyError):
+    """Nothing answers at Jenkins' address, or not in time."""
+
+    what = "Jenkins at {url} does not answer: {reason}"
+    next = "see whether it is starting ({url}/login), and whether jenkins_url is right"
+    http_status = 503
+
+
+class JenkinsRefused(SacristyError):
+    """Jenkins does not know the user, or its token."""
+
+    what = "Jenkins at {url} does not accept the token of {user}"
+    next = "make one at {url}/me/security and put it into .sacristy/secrets/jenkins-token"
+    http_status = 401
+
+
+class JenkinsForbidden(SacristyError):
+    """The user may not do that."""
+
+    what = "{user} may not do that in Jenkins: {doing}"
+    next = "ask who runs it for the permission (jenkins/README.md lists the roles)"
+    http_status = 403
+
+
+class JenkinsFailed(SacristyError):
+    """Jenkins answered, but not as it should."""
+
+    what = "Jenkins failed at {doing} with status {status}: {reason}"
+    next = "its log says more; a parameter that the job does not declare ends so too: sacristy jenkins sync"
+    http_status = 502
+
+
+class JenkinsItemMissing(SacristyError):
+    """A job, build or queue item that is not there, or that the user may not see."""
+
+    what = "Jenkins has no {item}"
+    next = "sacristy jenkins sync makes jobs; sacristy jenkins status lists them and their builds"
+    http_status = 404
+
+
+class JenkinsUnsure(SacristyError):
+    """A build was asked for, and it cannot be known yet whether it was taken."""
+
+    what = "whether Jenkins took the build of {job} is not known: {reason}"
+    next = "ask again with the same key, which cannot start it twice: --key {key}"
+    http_status = 503
+
+
+class JenkinsParametersTooLong(SacristyError):
+    """More text than a build's parameters are meant to hold."""
+
+    what = "the parameters of {job} are {size} bytes, more than {most}"
+    next = "shorten --why; put long texts where a link can name them"
+    http_status = 413
+
+
+class BuildCancelled(SacristyError):
+    """A build that was taken out of the queue before it began."""
+
+    what = "the build of {job} was cancelled in the queue"
+    next = "sacristy jenkins build {model}"
+    http_status = 409
+
+
+class NothingToApprove(SacristyError):
+    """No build of the job waits for a word."""
+
+    what = "no build of {job} waits for an approval"
+    next = "sacristy jenkins status {model}"
+    http_status = 409
+
+
+class RepositoryNotSet(SacristyError):
+    """Jobs need to know where their code is."""
+
+    what = "the setting repository is empty, so jobs would not know where their code is"
+    next = "set SACRISTY_REPOSITORY to what git clone takes, as Jenkins reaches it (file:// is refused there)"
+
+
+class JobNotOurs(SacristyError):
+    """Something of another kind, or not made by sync, has the name that one of our jobs is to have."""
+
+    what = "{name} is already there in Jenkins, and is {found}"
+    next = "rename it there, or set SACRISTY_JENKINS_FOLDER to another folder"
+    http_status = 409
+
+
+class LimitBreached(SacristyError):
+    """Production did not keep to its limits after a release."""
+
+    what = "{image} in production broke its limits: {reason}; {done}"
+    next = "sacristy audit {model} shows what was done; sacristy logs {model}"
+
+
+class NotificationFailed(SacristyError):
+    """The web hook did not take the news."""
+
+    what = "nobody was told: {reason}"
+    next = "look at the setting notify_url"
+    http_status = 502
+
+
+class CheckFailed(SacristyError):
+    """A check of the code did not pass."""
+
+    what = "{name} did not pass (code {code})"
+    next = "see what it printed above"
