@@ -13,6 +13,7 @@ from sacristy import __version__
 from sacristy.cli import (
     audit,
     backup,
+    canary,
     data,
     demo,
     difference,
@@ -53,6 +54,7 @@ for group in (
     audit,
     difference,
     serving,
+    canary,
     data,
     weights,
     backup,

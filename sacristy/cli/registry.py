@@ -17,7 +17,7 @@ from sacristy.images.reading import lock_of
 from sacristy.names import parse_model
 from sacristy.release.retention import Choice, Pruned, choose
 from sacristy.release.retention import prune as remove
-from sacristy.targets.routes import read_routes
+from sacristy.targets.routes import every_route, read_routes
 
 LIST = "list"
 
@@ -89,8 +89,7 @@ def sbom(image: ImageName, json: JsonFlag = False) -> None:
 
 
 def _running(bench: Workbench) -> list[str]:
-    routes = read_routes(bench.settings.routes_file)
-    return [route.digest for stages in routes.values() for route in stages.values()]
+    return [route.digest for route in every_route(read_routes(bench.settings.routes_file))]
 
 
 def _show(choices: list[Choice]) -> None:

@@ -9,22 +9,45 @@ import httpx
 import orjson
 import typer
 
-from sacristy.cli.arguments import ModelName, StageName, Where
+from sacristy.cli.arguments import ModelName, StageName, Where, Why
+from sacristy.cli.canary import start_beside
 from sacristy.cli.printing import JsonFlag, done, emit, out, steps, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import GatewayAway, NotDeployed, PredictionRefused
-from sacristy.names import Stage
+from sacristy.names import Stage, Version, parse_version
 from sacristy.operator.deployment import deploy as deploy_stage
-from sacristy.targets.routes import read_routes
+from sacristy.targets.routes import ShareKind, read_routes
 
 PANEL = "From stage to answer"
 StageOption = Annotated[Stage, typer.Option("--stage", help="staging or production.")]
 
 
-def deploy(model: ModelName, stage: StageName, target: Where = None, json: JsonFlag = False) -> None:
-    """Make a stage's image answer for the stage, without a failed request."""
+def deploy(
+    model: ModelName,
+    stage: StageName = Stage.PRODUCTION,
+    target: Where = None,
+    canary: Annotated[
+        float | None,
+        typer.Option(help="Beside it: another version that answers this share, in percent.", min=0.01, max=100),
+    ] = None,
+    mirror: Annotated[
+        float | None,
+        typer.Option(help="Beside it: another version that is asked copies of this share.", min=0.01, max=100),
+    ] = None,
+    version: Annotated[
+        Version | None,
+        typer.Option(help="The version beside it; the one in staging if not given.", parser=parse_version),
+    ] = None,
+    why: Why = "",
+    json: JsonFlag = False,
+) -> None:
+    """Make a stage's image answer for the stage, without a failed request; or put another version beside it."""
     bench = Workbench()
     bench.started()
+    percents = {kind: share for kind, share in ((ShareKind.CANARY, canary), (ShareKind.MIRROR, mirror)) if share}
+    if percents:
+        start_beside(bench, model, stage, target, percents, version, why, json)
+        return
     with timed() as clock, steps(f"deploying {model}:{stage}", quiet=json) as progress:
         deployment = deploy_stage(bench.yard_on(target), model, stage, progress)
     did = "deployed" if deployment.changed else "already runs:"

@@ -11,6 +11,7 @@ import typer
 from sacristy.cli.printing import JsonFlag, done, emit, out, say, steps, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import SacristyError
+from sacristy.operator.canary import revive
 from sacristy.operator.deployment import deploy
 from sacristy.operator.strays import remove_strays
 from sacristy.operator.survey import model_states
@@ -120,6 +121,7 @@ def redeploy(bench: Workbench, progress: Any) -> None:
         for stage in bench.registry.stages(model):
             try:
                 deploy(bench.yard_of(model, stage), model, stage, progress)
+                revive(bench.yard_of(model, stage), model, stage, progress)
             except SacristyError as error:
                 say(f"{model}:{stage}: {error}")
     for name in bench.targets_in_use():

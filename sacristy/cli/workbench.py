@@ -18,8 +18,9 @@ from sacristy.release.desk import Desk, open_desk
 from sacristy.settings import Role, Settings, TargetName
 from sacristy.supervision import Supervisor
 from sacristy.targets.docker import DockerTarget
+from sacristy.targets.kubernetes.target import KubernetesTarget
 from sacristy.targets.process import ProcessTarget
-from sacristy.targets.routes import read_routes
+from sacristy.targets.routes import every_route, read_routes
 from sacristy.targets.target import Image, Target
 from sacristy.tracking.database import connect
 from sacristy.weights.store import Store, open_store
@@ -59,6 +60,7 @@ class Workbench:
         return {
             TargetName.PROCESS: ProcessTarget(self.settings, registry),
             TargetName.DOCKER: DockerTarget(self.settings, registry),
+            TargetName.KUBERNETES: KubernetesTarget(self.settings, registry),
         }
 
     def target(self, registry: Registry, name: str | None = None) -> Target:
@@ -93,8 +95,7 @@ class Workbench:
 
     def targets_in_use(self) -> list[str]:
         """Return the names of all targets on which something may run: an engine is asked only where one is used."""
-        routes = read_routes(self.settings.routes_file)
-        used = {route.target for stages in routes.values() for route in stages.values()}
+        used = {route.target for route in every_route(read_routes(self.settings.routes_file))}
         return sorted({TargetName.PROCESS, self.settings.target, *used})
 
     def model(self, name: str) -> Model:

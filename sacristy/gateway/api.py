@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from sacristy.gateway.proxy import Proxy
+from sacristy.gateway.proxy import Proxy, Question
+from sacristy.gateway.shadow import Shadow
 from sacristy.gateway.upstream import Answer
 from sacristy.names import Stage, parse_stage
 from sacristy.serving.answers import json_answer
@@ -19,19 +20,22 @@ SENT_ON = ("Content-Type", "Content-Encoding", "Accept")
 HANDED_BACK = ("Content-Type", "Retry-After", "Allow")
 
 
-def routes(proxy: Proxy) -> Blueprint:
+def routes(proxy: Proxy, shadow: Shadow) -> Blueprint:
     """Return the pages for programs."""
     pages = Blueprint("api", __name__)
     pages.before_app_request(_name_request)
 
     @pages.post("/models/<model>/predict")
     def predict(model: str) -> Response:
-        answer = proxy.ask(model, asked_stage(), "/predict", body=request.get_data(), headers=_headers_on())
-        return _handed_back(answer)
+        question = Question(model, asked_stage(), "/predict", request.get_data(), _headers_on(), asked_key())
+        answered = proxy.ask(question)
+        shadow.offer(question, answered)
+        return _handed_back(answered.answer)
 
     @pages.get("/models/<model>/openapi.json")
     def openapi(model: str) -> Response:
-        return _handed_back(proxy.ask(model, asked_stage(), "/openapi.json", headers=_headers_on()))
+        question = Question(model, asked_stage(), "/openapi.json", headers=_headers_on())
+        return _handed_back(proxy.ask(question).answer)
 
     @pages.get("/models")
     def models() -> Response:
@@ -58,9 +62,19 @@ def asked_stage() -> Stage:
     return parse_stage(request.args.get("stage", Stage.PRODUCTION))
 
 
+def asked_key() -> str:
+    """Return by what a request stays with one version: a header or cookie that its sender chose; empty if neither."""
+    return request.headers.get("X-Sacristy-Key") or request.cookies.get("sacristy_key", "")
+
+
 def _public(model: str, stage: str, route: Route) -> dict[str, Any]:
     predict = f"/models/{model}/predict" + ("" if stage == Stage.PRODUCTION else f"?stage={stage}")
-    return {"version": route.version, "digest": route.digest, "run": route.run, "predict": predict}
+    facts = {"version": route.version, "digest": route.digest, "run": route.run, "predict": predict}
+    beside = {
+        kind: {"version": share.route.version, "digest": share.route.digest, "percent": share.percent}
+        for kind, share in route.shares.items()
+    }
+    return facts | beside
 
 
 def _name_request() -> None:

@@ -11,6 +11,7 @@ from sacristy import settings as project_settings
 from sacristy.errors import BodyTooLarge, MethodNotAllowed, NoSuchPage, PredictionFailed, RequestRefused, SacristyError
 from sacristy.gateway import api, pages
 from sacristy.gateway.proxy import Proxy
+from sacristy.gateway.shadow import Shadow
 from sacristy.serving.answers import error_answer
 from sacristy.settings import Settings
 
@@ -45,7 +46,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("sacristy.gateway")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.strict_slashes = False
-    app.register_blueprint(api.routes(proxy))
+    app.register_blueprint(api.routes(proxy, Shadow(proxy, lambda _: None)))
     app.register_blueprint(pages.routes(proxy, settings))
     app.register_error_handler(SacristyError, error_answer)
     app.register_error_handler(HTTPException, _http_error)

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, make_response, render_template
 from sacristy.errors import SacristyError
 from sacristy.gateway.api import asked_stage, listed
 from sacristy.gateway.forms import Form, choose_form
-from sacristy.gateway.proxy import Proxy
+from sacristy.gateway.proxy import Proxy, Question
 from sacristy.names import Stage
 from sacristy.settings import DATABASE, Settings
 
@@ -61,7 +61,7 @@ def run_link(settings: Settings, run: int) -> str:
 
 def _form(proxy: Proxy, model: str, stage: Stage) -> Form:
     """Return the form for the model that answers now; a box for JSON where its schema is not understood."""
-    answer = proxy.ask(model, stage, "/openapi.json")
+    answer = proxy.ask(Question(model, stage, "/openapi.json")).answer
     try:
         return choose_form(orjson.loads(answer.body))
     except (ValueError, AttributeError):

@@ -1,20 +1,51 @@
-"""From a request for a model's stage to the answer of the instance that is there now."""
+"""From a request for a model's stage to the answer of an instance that is there now."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sacristy.errors import InstanceTooSlow, InstanceUnreachable, ModelNotServed, NothingDeployed
+from sacristy.gateway.breaker import Breakers
+from sacristy.gateway.shares import is_within
 from sacristy.gateway.table import RouteTable
 from sacristy.gateway.upstream import READ_TIMEOUT_S, Answer, NotAnswered, TooSlow, ask
 from sacristy.names import Stage, parse_model
 from sacristy.project import model_names
 from sacristy.settings import Settings
-from sacristy.targets.routes import Route
+from sacristy.targets.routes import RETRY_AFTER_S, Route
 
 PAUSES_S = (0.0, 0.05, 0.2)  # before the second, third and fourth try
-RETRY_AFTER_S = 1
+SERVER_ERROR = 500
+
+
+class Resting(NotAnswered):
+    """It was not asked, because it failed too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request for a model. With a body it is a POST. Requests with the same `key` stay with the same version."""
+
+    model: str
+    stage: Stage
+    path: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, where it came from, and how long it took. `routed`: the stage's route, with what is beside it."""
+
+    answer: Answer
+    route: Route
+    routed: Route
+    took_s: float
+    by_canary: bool = False
+    canary_failed: bool = False
 
 
 class Proxy:
@@ -24,35 +55,33 @@ class Proxy:
         """Needs no service: the routes are a file."""
         self._settings = settings
         self.table = RouteTable(settings.routes_file)
+        self.breakers = Breakers()
 
-    def ask(
-        self,
-        model: str,
-        stage: Stage,
-        path: str,
-        *,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Return the answer of the model's instance. With a body it is a POST.
+    def ask(self, question: Question) -> Answered:
+        """Return the answer to a question: of the canary, if it falls to that one, else of the stage's own version.
 
         Asked again only where no byte of an answer came. That is safe here: a prediction changes nothing, so it
         does no harm if an instance that was just closing had begun on it. So switching instances fails no request.
+        What a canary fails at, the stage's own version answers: nobody is worse off for it.
 
         Raises InvalidName, ModelNotServed, NothingDeployed, InstanceUnreachable or InstanceTooSlow.
         """
-        method = "GET" if body is None else "POST"
-        reason = ""
-        for pause_s in (0.0, *PAUSES_S):
-            time.sleep(pause_s)
-            url = self.route(model, stage).url + path
-            try:
-                return ask(method, url, body, headers or {})
-            except NotAnswered as error:
-                reason = str(error)
-            except TooSlow:
-                raise InstanceTooSlow(model=model, stage=stage, timeout_s=int(READ_TIMEOUT_S)) from None
-        raise InstanceUnreachable(model=model, stage=stage, reason=reason, retry_after_s=RETRY_AFTER_S)
+        route = self.route(question.model, question.stage)
+        canary = route.canary
+        if canary is None or not is_within(canary, question.key):
+            return self._ask_own(question, route)
+        start = time.perf_counter()
+        try:
+            answer = self._once(question, canary.route)
+            if answer.status < SERVER_ERROR:
+                return Answered(answer, canary.route, route, time.perf_counter() - start, by_canary=True)
+        except (NotAnswered, TooSlow):
+            pass
+        return self._ask_own(question, route, canary_failed=True)
+
+    def copy(self, question: Question, route: Route) -> Answer:
+        """Ask one instance once, whatever the routes say. Raises NotAnswered or TooSlow."""
+        return self._once(question, route)
 
     def route(self, model: str, stage: Stage) -> Route:
         """Return where a model's stage is now. Raises InvalidName, ModelNotServed or NothingDeployed."""
@@ -64,3 +93,36 @@ class Proxy:
         if parse_model(model) not in known:
             raise ModelNotServed(model=model, known=", ".join(known) or "none yet")
         raise NothingDeployed(model=model, stage=stage, retry_after_s=RETRY_AFTER_S)
+
+    def _ask_own(self, question: Question, route: Route, canary_failed: bool = False) -> Answered:
+        model, stage = question.model, question.stage
+        reason = ""
+        start = time.perf_counter()
+        for pause_s in (*PAUSES_S, None):
+            try:
+                answer = self._once(question, route)
+                took_s = time.perf_counter() - start
+                return Answered(answer, route, route, took_s, canary_failed=canary_failed)
+            except NotAnswered as error:
+                reason = str(error)
+                rests = isinstance(error, Resting)
+            except TooSlow:
+                raise InstanceTooSlow(model=model, stage=stage, timeout_s=int(READ_TIMEOUT_S)) from None
+            if pause_s is not None:
+                time.sleep(0 if rests else pause_s)
+                tried, route = route, self.route(model, stage)
+                if rests and tried.instance == route.instance:
+                    break
+        raise InstanceUnreachable(model=model, stage=stage, reason=reason, retry_after_s=RETRY_AFTER_S)
+
+    def _once(self, question: Question, route: Route) -> Answer:
+        if not self.breakers.allows(route.instance):
+            raise Resting("it failed too often and is left alone for a second")
+        method = "GET" if question.body is None else "POST"
+        try:
+            answer = ask(method, route.url + question.path, question.body, question.headers)
+        except (NotAnswered, TooSlow):
+            self.breakers.failed(route.instance)
+            raise
+        self.breakers.answered(route.instance)
+        return answer

@@ -6,7 +6,7 @@ If the new one fails, it is the one to go: its last lines are kept as the cause,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,31 +14,27 @@ from typing import Any
 from pymongo import DESCENDING
 from pymongo.database import Database
 
-from sacristy.errors import BadAnswer, DeploymentFailed, InstanceCrashed
+from sacristy.errors import DeploymentFailed, RolloutFailed, SacristyError
 from sacristy.faults import reach
 from sacristy.images.registry import Registry
 from sacristy.images.signature import verify
 from sacristy.names import Stage
-from sacristy.operator.strays import stop_strays
-from sacristy.project import load_model
+from sacristy.operator.bringup import Clock, bring_up, route_to
+from sacristy.operator.strays import routed, stop_strays
 from sacristy.release.desk import Desk, open_desk
-from sacristy.release.examples import read_examples
 from sacristy.release.lock import release_lock
 from sacristy.release.promotion import settled
-from sacristy.release.questions import Questioner
 from sacristy.release.verdict import now
-from sacristy.serving.golden import difference
 from sacristy.settings import Settings
-from sacristy.targets.readiness import cause, is_ready, wait_until_ready
-from sacristy.targets.routes import Route, read_routes, set_route
+from sacristy.targets.readiness import is_ready
+from sacristy.targets.routes import Route, every_route, read_routes, set_route
 from sacristy.targets.target import Image, Instance, Progress, Target
-from sacristy.tracking.runs import annotate, find_run
+from sacristy.tracking.runs import annotate
 from sacristy.weights.store import Store
 
 Document = dict[str, Any]
 COLLECTION = "deployments"
 DRAIN_S = 0.5  # for requests that read the old route and have not connected yet
-SMOKE_TIMEOUT_S = 10.0
 
 
 @dataclass
@@ -94,8 +90,8 @@ def deploy(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: 
         stop_strays(yard, model, stage)
         reach("deploy", "cleared")
         image = yard.registry.image(model, digest)
-        old = _current(yard, model, stage)
-        if old and old.digest == digest and old.target == yard.target.name and _answers(yard, old):
+        old = current(yard, model, stage)
+        if old and old.digest == digest and old.target == yard.target.name and answers(yard, old):
             return _unchanged(yard, Deployment(image, stage, changed=False, url=old.url))
         deployment = Deployment(image, stage, changed=True, url="", replaced=old.version if old else None)
         return _replace(yard, deployment, old, progress)
@@ -104,103 +100,103 @@ def deploy(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: 
 def withdraw(yard: Yard, model: str, stage: Stage) -> bool:
     """Stop what answers for a stage; say whether something did."""
     with release_lock(yard.database, f"{model}:{stage}", "withdrawal", yard.user):
-        old = _current(yard, model, stage)
+        old = current(yard, model, stage)
         set_route(yard.settings.routes_file, model, stage, None)
-        _retire(yard, old)
+        retire(yard, old)
     return old is not None
 
 
 def _replace(yard: Yard, deployment: Deployment, old: Route | None, progress: Progress) -> Deployment:
     image, stage = deployment.image, deployment.stage
-    verify(yard.registry, image.model, image.digest, yard.desk.keys)
-    reach("deploy", "verified")
-    clock = _Clock(deployment.parts)
-    progress(f"start {image}")
-    instance = yard.target.start(image, stage)
-    clock.lap("started")
+    clock = Clock(deployment.parts)
+    waiting = standing_by(yard, image, old)
+    asked = waiting or _bring_up(yard, deployment, old, clock, progress)
+    route = _settle(yard, deployment, asked, old, clock, in_use=waiting is not None)
+    progress(f"switch to {image}")
     try:
-        progress(f"wait for {image}")
-        wait_until_ready(yard.target, instance, load_model(yard.settings.project, image.model).file.gates.ready_s)
-        clock.lap("ready")
-        _smoke(yard, instance)
-        clock.lap("asked")
-        progress(f"switch to {image}")
-        set_route(yard.settings.routes_file, image.model, stage, _route(instance))
-    except (InstanceCrashed, BadAnswer) as error:
-        raise _failed(yard, deployment, instance, old, error) from None
+        set_route(yard.settings.routes_file, image.model, stage, route)
     except BaseException:
-        yard.target.stop(instance.name)
+        if not waiting and route is asked:  # a stage's rollout is not undone for it: the next deployment finds it
+            yard.target.stop(route.instance)
         raise
-    deployment.url = instance.url
+    deployment.url = route.url
     clock.lap("switched")
-    _retire(yard, old)
+    retire(yard, old)
     clock.lap("drained")
     _record(yard, deployment, "live")
     reach("deploy", "recorded")
     return deployment
 
 
+def standing_by(yard: Yard, image: Image, old: Route | None) -> Route | None:
+    """Return the route of a canary or mirror that is this very image: it answers already, so nothing is started."""
+    for share in old.shares.values() if old else ():
+        route = share.route
+        if route.digest == image.digest and route.target == yard.target.name and answers(yard, route):
+            verify(yard.registry, image.model, image.digest, yard.desk.keys)
+            return route
+    return None
+
+
+def _bring_up(yard: Yard, deployment: Deployment, old: Route | None, clock: Clock, progress: Progress) -> Route:
+    image = deployment.image
+    kept = f"{image.model}:{old.version} still answers" if old else "nothing answers for that stage"
+    try:
+        return route_to(bring_up(yard, image, deployment.stage, kept, clock, progress))
+    except SacristyError as error:
+        _record(yard, deployment, "failed", str(error.fields.get("reason", error)))
+        raise
+
+
+def _settle(
+    yard: Yard, deployment: Deployment, asked: Route, old: Route | None, clock: Clock, *, in_use: bool
+) -> Route:
+    """Let what answered well serve the stage, where the target has to do more for that than to be sent requests."""
+    image, stage = deployment.image, deployment.stage
+    instance = Instance(asked.instance, image, asked.url, asked.target)
+    try:
+        placed = yard.target.settle(instance, in_use=in_use)
+    except RolloutFailed as error:
+        _record(yard, deployment, "failed", str(error))
+        kept = f"{image.model}:{old.version} still answers" if old else "nothing answers for that stage"
+        last = error.fields["cause"]
+        raise DeploymentFailed(
+            image=image, model=image.model, stage=stage, reason=error, kept=kept, cause=last
+        ) from None
+    clock.lap("placed")
+    return asked if placed is instance else route_to(placed)
+
+
 def _unchanged(yard: Yard, deployment: Deployment) -> Deployment:
     """Record a deployment whose operator was killed before it could; mostly there is nothing to do."""
     image, stage = deployment.image, deployment.stage
-    newest = {"model": image.model, "stage": str(stage)}
+    newest = {"model": image.model, "stage": str(stage), "state": {"$in": ["live", "failed"]}}
     last = yard.database[COLLECTION].find_one(newest, sort=[("at", DESCENDING)])
     if last is None or (last["digest"], last["state"]) != (image.digest, "live"):
         _record(yard, deployment, "live")
     return deployment
 
 
-class _Clock:
-    def __init__(self, parts: dict[str, float], tick: Callable[[], float] = time.monotonic) -> None:
-        self.parts, self.tick, self.last = parts, tick, tick()
-
-    def lap(self, name: str) -> None:
-        """Note the seconds since the last lap under a name, which is a fault point too."""
-        this = self.tick()
-        self.parts[name] = this - self.last
-        self.last = this
-        reach("deploy", name)
+def current(yard: Yard, model: str, stage: Stage) -> Route | None:
+    """Return where a stage's requests go now: as this machine remembers, else as the target does for all machines."""
+    known = read_routes(yard.settings.routes_file).get(model, {}).get(stage)
+    found = None if known else yard.target.found(model, stage)
+    return route_to(found) if found else known
 
 
-def _current(yard: Yard, model: str, stage: Stage) -> Route | None:
-    return read_routes(yard.settings.routes_file).get(model, {}).get(stage)
-
-
-def _answers(yard: Yard, route: Route) -> bool:
+def answers(yard: Yard, route: Route) -> bool:
+    """Say whether the instance of a route runs and is ready."""
     return yard.target_named(route.target).is_running(route.instance) and is_ready(route.url)
 
 
-def _smoke(yard: Yard, instance: Instance) -> None:
-    image = instance.image
-    examples = read_examples(find_run(yard.database, image.run), yard.store).golden
-    tolerance = load_model(yard.settings.project, image.model).file.gates.golden_tolerance
-    with Questioner(instance.url, SMOKE_TIMEOUT_S) as ask:
-        for question, wanted in examples:
-            fault = difference(wanted, ask.predict([question])[0], tolerance)
-            if fault:
-                raise BadAnswer(reason=f"it is ready but wrong: {fault}")
-
-
-def _failed(
-    yard: Yard, deployment: Deployment, instance: Instance, old: Route | None, error: InstanceCrashed | BadAnswer
-) -> DeploymentFailed:
-    last = cause(yard.target, instance)
-    yard.target.stop(instance.name)
-    _record(yard, deployment, "failed", str(error))
-    image, stage = deployment.image, deployment.stage
-    kept = f"{image.model}:{old.version} still answers" if old else "nothing answers for that stage"
-    return DeploymentFailed(image=image, model=image.model, stage=stage, reason=error, kept=kept, cause=last)
-
-
-def _route(instance: Instance) -> Route:
-    image = instance.image
-    return Route(instance.url, str(image.version), image.digest, image.run, instance.target, instance.name)
-
-
-def _retire(yard: Yard, old: Route | None) -> None:
-    if old:
+def retire(yard: Yard, old: Route | None) -> None:
+    """Let the requests in flight end, then stop those instances of a former route that requests no longer go to."""
+    former = every_route({"": {"": old}}) if old else ()
+    leaving = {route.instance: route for route in former if route.instance not in routed(yard)}
+    if leaving:
         time.sleep(DRAIN_S)
-        yard.target_named(old.target).stop(old.instance)
+    for route in leaving.values():
+        yard.target_named(route.target).stop(route.instance)
 
 
 def _record(yard: Yard, deployment: Deployment, state: str, reason: str = "") -> None:

@@ -9,7 +9,7 @@ from sacristy.errors import ReleaseLocked
 from sacristy.names import Stage
 from sacristy.release.lock import release_lock
 from sacristy.targets.naming import belongs, starter_lives
-from sacristy.targets.routes import read_routes
+from sacristy.targets.routes import every_route, read_routes
 
 if TYPE_CHECKING:
     from sacristy.operator.deployment import Yard
@@ -45,5 +45,4 @@ def remove_strays(yard: Yard) -> list[str]:
 
 def routed(yard: Yard) -> set[str]:
     """Return the instances that requests are sent to."""
-    routes = read_routes(yard.settings.routes_file)
-    return {route.instance for stages in routes.values() for route in stages.values()}
+    return {route.instance for route in every_route(read_routes(yard.settings.routes_file))}

@@ -9,7 +9,7 @@ from sacristy.errors import SacristyError
 from sacristy.images.registry import Registry
 from sacristy.settings import Settings
 from sacristy.targets.readiness import is_ready
-from sacristy.targets.routes import Route, read_routes
+from sacristy.targets.routes import Route, Share, read_routes
 from sacristy.targets.target import Target
 
 States = dict[str, dict[str, dict[str, Any]]]
@@ -32,8 +32,14 @@ def model_states(settings: Settings, registry: Registry, targets: Mapping[str, T
                 "ready": alive and route is not None and route.digest == digest,
                 "running": route.version if route and alive else None,
                 "url": route.url if route else "",
+                **{str(kind): _beside(targets, share) for kind, share in (route.shares.items() if route else ())},
             }
     return states
+
+
+def _beside(targets: Mapping[str, Target], share: Share) -> dict[str, Any]:
+    route = share.route
+    return {"version": route.version, "percent": share.percent, "ready": _answers(targets, route), "url": route.url}
 
 
 def _facts(registry: Registry, model: str, digest: str) -> dict[str, Any]:

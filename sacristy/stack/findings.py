@@ -20,7 +20,7 @@ from sacristy.stack.services import MONGODB, OMNIBOARD, log_file
 from sacristy.stack.status import is_ours, service_states
 from sacristy.supervision import Supervisor
 from sacristy.targets.naming import is_instance
-from sacristy.targets.routes import read_routes
+from sacristy.targets.routes import every_route, read_routes
 from sacristy.tracking.database import reason
 from sacristy.tracking.journal import is_training
 
@@ -79,7 +79,7 @@ def check_programs(settings: Settings) -> Iterator[Finding]:
     if not supervisor.running():
         yield Finding(ERROR, "the stack is not running", "sacristy up")
         return
-    routed = {route.instance for stages in read_routes(settings.routes_file).values() for route in stages.values()}
+    routed = {route.instance for route in every_route(read_routes(settings.routes_file))}
     for name, state in supervisor.states().items():
         if state.state in ("FATAL", "BACKOFF"):
             what = f"{name} ends again and again ({state.detail})"

@@ -1,17 +1,40 @@
-"""The table that tells the gateway which instance answers for a model's stage."""
+"""The table that tells the gateway which instances answer for a model's stage, and which shares of its requests.
+
+{"models": {"news": {"production": {"url": ..., "version": "42", ..., "canary": {"route": {...}, "percent": 10}}}}}
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
-from sacristy.errors import PathNotWritable, StateDamaged
+from sacristy.errors import NothingDeployed, PathNotWritable, StateDamaged
 from sacristy.names import Stage
+
+RETRY_AFTER_S = 1
+
+
+class ShareKind(StrEnum):
+    """What the second version of a stage is given: requests to answer, or copies whose answers are only compared."""
+
+    CANARY = "canary"
+    MIRROR = "mirror"
+
+
+@dataclass(frozen=True)
+class Share:
+    """A second version beside the one of the stage. `percent` of the requests, above 0, at most 100."""
+
+    route: Route
+    percent: float
 
 
 @dataclass(frozen=True)
@@ -24,32 +47,80 @@ class Route:
     run: int
     target: str
     instance: str
+    canary: Share | None = None
+    mirror: Share | None = None
+
+    @property
+    def shares(self) -> dict[ShareKind, Share]:
+        """The versions beside it, by kind."""
+        found = {ShareKind.CANARY: self.canary, ShareKind.MIRROR: self.mirror}
+        return {kind: share for kind, share in found.items() if share}
+
+    @property
+    def alone(self) -> Route:
+        """The route without its shares."""
+        return replace(self, canary=None, mirror=None)
 
 
 Routes = dict[str, dict[str, Route]]
 
 
 def read_routes(path: Path) -> Routes:
-    """Return routes[model][stage]; empty before the first deployment."""
+    """Return routes[model][stage]; empty before the first deployment. Raises StateDamaged."""
     try:
         models = json.loads(path.read_text())["models"]
-        return {model: {stage: Route(**route) for stage, route in stages.items()} for model, stages in models.items()}
+        return {model: {stage: _route(found) for stage, found in stages.items()} for model, stages in models.items()}
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StateDamaged(path=path, reason=error, mend=f"rm {path}, then: sacristy up") from None
 
 
+def every_route(routes: Routes) -> Iterator[Route]:
+    """Yield every route: those of the stages, and those of the shares beside them."""
+    for stages in routes.values():
+        for route in stages.values():
+            yield route.alone
+            yield from (share.route for share in route.shares.values())
+
+
 def set_route(path: Path, model: str, stage: Stage, route: Route | None) -> None:
     """Point a model's stage at an instance (or at none), for every request from now on. Atomic.
 
+    Shares stay, but for those of the same digest: that is the stage's own from now on. Without a route there are none.
     Raises PathNotWritable or StateDamaged.
     """
+
+    def change(old: Route | None) -> Route | None:
+        if not route or not old:
+            return route
+        kept: Any = {kind: share for kind, share in old.shares.items() if share.route.digest != route.digest}
+        return replace(route.alone, **kept)
+
+    _change(path, model, stage, change)
+
+
+def set_share(path: Path, model: str, stage: Stage, kind: ShareKind, share: Share | None) -> None:
+    """Give a second version a share of a stage's requests, or take it away. Atomic.
+
+    Raises NothingDeployed if nothing answers for the stage, PathNotWritable or StateDamaged.
+    """
+
+    def change(old: Route | None) -> Route | None:
+        if not old and share:
+            raise NothingDeployed(model=model, stage=stage, retry_after_s=RETRY_AFTER_S)
+        given: Any = {str(kind): share}
+        return replace(old, **given) if old else None
+
+    _change(path, model, stage, change)
+
+
+def _change(path: Path, model: str, stage: Stage, change: Callable[[Route | None], Route | None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             routes = read_routes(path)
-            routes.setdefault(model, {}).pop(stage, None)
+            route = change(routes.setdefault(model, {}).pop(stage, None))
             if route:
                 routes[model][stage] = route
             _replace(path, routes)
@@ -57,9 +128,23 @@ def set_route(path: Path, model: str, stage: Stage, route: Route | None) -> None
         raise PathNotWritable(path=path, reason=error.strerror) from None
 
 
+def _route(found: dict[str, Any]) -> Route:
+    shares = {kind: found.get(kind) for kind in ShareKind}
+    given: Any = {
+        str(kind): Share(Route(**share["route"]), share["percent"]) for kind, share in shares.items() if share
+    }
+    return Route(**{name: value for name, value in found.items() if name not in list(ShareKind)}, **given)
+
+
+def _plain(route: Route) -> dict[str, Any]:
+    plain = {name: value for name, value in asdict(route).items() if name not in list(ShareKind)}
+    shares = {kind: {"route": _plain(share.route), "percent": share.percent} for kind, share in route.shares.items()}
+    return plain | shares
+
+
 def _replace(path: Path, routes: Routes) -> None:
     models = {
-        model: {stage: asdict(route) for stage, route in stages.items()} for model, stages in routes.items() if stages
+        model: {stage: _plain(route) for stage, route in stages.items()} for model, stages in routes.items() if stages
     }
     handle, temporary = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "w") as file:

@@ -1,9 +1,14 @@
 import json
+from dataclasses import replace
 
+import pytest
+
+from sacristy.errors import NothingDeployed
 from sacristy.names import Stage
-from sacristy.targets.routes import Route, read_routes, set_route
+from sacristy.targets.routes import Route, Share, ShareKind, every_route, read_routes, set_route, set_share
 
 ROUTE = Route("http://127.0.0.1:1", "2", "sha256:x", 2, "process", "digits-production-1")
+SECOND = Route("http://127.0.0.1:2", "3", "sha256:y", 3, "process", "digits-production-2")
 
 
 def test_before_the_first_deployment_there_are_no_routes(tmp_path):
@@ -23,3 +28,42 @@ def test_a_withdrawn_route_is_gone(tmp_path):
     set_route(path, "digits", Stage.PRODUCTION, None)
     assert json.loads(path.read_text()) == {"models": {}}
     assert not list(tmp_path.glob("tmp*"))
+
+
+def test_a_share_beside_a_stage_reads_back(tmp_path):
+    path = tmp_path / "routes.json"
+    set_route(path, "digits", Stage.PRODUCTION, ROUTE)
+    set_share(path, "digits", Stage.PRODUCTION, ShareKind.CANARY, Share(SECOND, 10.0))
+    (route,) = read_routes(path)["digits"].values()
+    assert (route.alone, route.shares) == (ROUTE, {ShareKind.CANARY: Share(SECOND, 10.0)})
+    assert [each.instance for each in every_route(read_routes(path))] == [ROUTE.instance, SECOND.instance]
+
+
+def test_a_share_of_nothing_is_refused(tmp_path):
+    with pytest.raises(NothingDeployed):
+        set_share(tmp_path / "routes.json", "digits", Stage.PRODUCTION, ShareKind.MIRROR, Share(SECOND, 100.0))
+
+
+def test_another_version_for_the_stage_leaves_the_share(tmp_path):
+    path = tmp_path / "routes.json"
+    set_route(path, "digits", Stage.PRODUCTION, ROUTE)
+    set_share(path, "digits", Stage.PRODUCTION, ShareKind.CANARY, Share(SECOND, 10.0))
+    third = replace(ROUTE, digest="sha256:z", instance="digits-production-3")
+    set_route(path, "digits", Stage.PRODUCTION, third)
+    assert read_routes(path)["digits"]["production"] == replace(third, canary=Share(SECOND, 10.0))
+
+
+def test_a_share_that_becomes_the_stages_own_is_no_share_any_more(tmp_path):
+    path = tmp_path / "routes.json"
+    set_route(path, "digits", Stage.PRODUCTION, ROUTE)
+    set_share(path, "digits", Stage.PRODUCTION, ShareKind.CANARY, Share(SECOND, 10.0))
+    set_route(path, "digits", Stage.PRODUCTION, SECOND)
+    assert read_routes(path)["digits"]["production"] == SECOND
+
+
+def test_a_share_can_be_taken_away(tmp_path):
+    path = tmp_path / "routes.json"
+    set_route(path, "digits", Stage.PRODUCTION, ROUTE)
+    set_share(path, "digits", Stage.PRODUCTION, ShareKind.MIRROR, Share(SECOND, 50.0))
+    set_share(path, "digits", Stage.PRODUCTION, ShareKind.MIRROR, None)
+    assert read_routes(path)["digits"]["production"] == ROUTE

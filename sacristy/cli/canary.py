@@ -1,0 +1,101 @@
+"""canary: the version beside a stage's own; and how `deploy --canary` starts it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from sacristy.cli.arguments import ModelName, Why
+from sacristy.cli.printing import JsonFlag, done, emit, out, short, steps, timed
+from sacristy.cli.workbench import Workbench
+from sacristy.errors import NothingBeside
+from sacristy.names import Reference, Stage, Version
+from sacristy.operator.canary import Percents, put_beside, take_away
+from sacristy.operator.deployment import current, deploy
+from sacristy.release import promotion
+from sacristy.targets.routes import Route
+
+PANEL = "From stage to answer"
+
+
+def canary(
+    model: ModelName,
+    stage: Annotated[Stage, typer.Option("--stage", help="staging or production.")] = Stage.PRODUCTION,
+    promote: Annotated[bool, typer.Option("--promote", help="Move the stage to it; it runs already.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Stop it; the stage's own version answers all.")] = False,
+    why: Why = "",
+    json: JsonFlag = False,
+) -> None:
+    """Compare the version beside a stage's own with that one; then promote or drop it.
+
+    sacristy deploy MODEL --canary 10 starts one.
+    """
+    if promote and drop:
+        raise typer.BadParameter("say --promote or --drop, not both")
+    bench = Workbench()
+    route = current(bench.yard, model, stage)
+    if route is None or not route.shares:
+        raise NothingBeside(model=model, stage=stage)
+    if promote:
+        _promote(bench, model, stage, route, why, json)
+    elif drop:
+        with timed() as clock:
+            versions = take_away(bench.yard, model, stage, why)
+        text = f"{model}:{', '.join(versions)} no longer runs beside {stage}"
+        emit({"dropped": versions}, json, lambda: done(text, clock()))
+    else:
+        facts = beside(route)
+        emit(facts, json, lambda: _show(model, stage, route))
+
+
+def start_beside(
+    bench: Workbench,
+    model: str,
+    stage: Stage,
+    target: str | None,
+    percents: Percents,
+    version: Version | None,
+    why: str,
+    quiet: bool,
+) -> None:
+    """Start a version (None: staging's) beside a stage's own, and say so."""
+    wanted = Reference(model, version=version) if version else Reference(model, stage=Stage.STAGING)
+    image = bench.pushed(wanted)
+    with timed() as clock, steps(f"starting {image} beside {stage}", quiet) as progress:
+        route = put_beside(bench.yard_on(target), image, stage, percents, why, progress)
+    shares = ", ".join(f"{kind} of {percent:g} %" for kind, percent in percents.items())
+    text = f"{image} is a {shares} of {model}:{stage}; next: sacristy canary {model}"
+    data = {"image": image, "stage": stage, "url": route.url, "percents": percents}
+    emit(data, quiet, lambda: done(text, clock()))
+
+
+def beside(route: Route) -> dict[str, Any]:
+    """Return what answers for a stage, and what is beside it, without addresses."""
+    shares = {
+        str(kind): {"version": share.route.version, "digest": share.route.digest, "percent": share.percent}
+        for kind, share in route.shares.items()
+    }
+    return {"version": route.version, "digest": route.digest, **shares}
+
+
+def _promote(bench: Workbench, model: str, stage: Stage, route: Route, why: str, quiet: bool) -> None:
+    share = next(iter(route.shares.values()))
+    image = bench.pushed(Reference(model, digest=share.route.digest))
+    with timed() as clock, steps(f"promoting {image} to {stage}", quiet) as progress:
+        event = promotion.promote(bench.desk, image, stage, why)
+        deployment = deploy(bench.yard_on(share.route.target), model, stage, progress)
+    text = f"{image} answers for all of {model}:{stage}"
+    emit({"event": event, "url": deployment.url, "parts": deployment.parts}, quiet, lambda: done(text, clock()))
+
+
+def _show(model: str, stage: Stage, route: Route) -> None:
+    out.print(f"{model}:{stage} is version {route.version} {short(route.digest)}", markup=False)
+    for kind, share in route.shares.items():
+        what = f"  {kind} of {share.percent:g} %: version {share.route.version} {short(share.route.digest)}"
+        out.print(what, markup=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's command."""
+    app.command(rich_help_panel=PANEL)(canary)

@@ -1,0 +1,87 @@
+"""Promote, canary, promote, rollback, under a load that never stops: no request fails."""
+
+import json
+
+import pytest
+from story import Load
+
+BODY = {"instances": [[0.0] * 64]}
+
+
+@pytest.fixture(scope="module")
+def story(clone):
+    clone.run("up")
+    versions = []
+    for _ in range(2):
+        clone.run("train", "digits", "with", "epochs=12")
+        versions.append(clone.json("release", "digits")["version"])
+    clone.run("promote", f"digits:{versions[0]}", "production", "--why", "the first")
+    clone.run("deploy", "digits", "production")
+    return clone, *versions
+
+
+def load_on(clone):
+    return Load(clone.json("status")["services"]["gateway"]["url"] + "/models/digits/predict", BODY)
+
+
+def production(clone):
+    return clone.json("status")["models"]["digits"]["production"]
+
+
+def instances(clone):
+    return [path.stem for path in (clone.home / "logs").glob("digits-production-*.log")]
+
+
+def test_a_canary_answers_its_share_and_is_dropped_without_a_failed_request(story):
+    clone, first, second = story
+    with load_on(clone) as load:
+        clone.run("deploy", "digits", "--canary", "50")
+        assert production(clone)["canary"]["version"] == second
+        clone.run("canary", "digits", "--drop")
+    assert load.failures == []
+    assert set(load.versions) == {first, second}
+    assert "canary" not in production(clone)
+    assert len(instances(clone)) == 1
+
+
+def test_a_mirror_answers_nobody(story):
+    clone, first, _ = story
+    with load_on(clone) as load:
+        clone.run("deploy", "digits", "--mirror", "100")
+        shown = clone.json("canary", "digits")
+    assert set(load.versions) == {first}
+    assert shown["mirror"]["percent"] == 100
+    clone.run("canary", "digits", "--drop")
+
+
+def test_what_was_not_tested_or_runs_already_is_no_canary(story):
+    clone, first, _ = story
+    _, told = clone.run("deploy", "digits", "--canary", "10", "--version", first, code=1)
+    assert "is what production answers with already" in told
+    _, told = clone.run("canary", "digits", code=1)
+    assert "has neither a canary nor a mirror" in told
+
+
+def test_after_a_rest_the_canary_is_back(story):
+    clone, _, second = story
+    clone.run("deploy", "digits", "--canary", "20")
+    clone.run("down")
+    clone.run("up")
+    assert production(clone)["canary"] | {"url": ""} == {"version": second, "percent": 20, "ready": True, "url": ""}
+
+
+def test_canary_promote_rollback_under_load_fails_no_request(story):
+    clone, first, second = story
+    with load_on(clone) as load:
+        clone.run("canary", "digits", "--promote", code=1)  # production asks for a reason
+        promoted = clone.json("canary", "digits", "--promote", "--why", "the canary sang")
+        assert production(clone)["running"] == second
+        clone.run("rollback", "digits", "production", "--why", "too loud")
+    assert load.failures == []
+    assert "started" not in promoted["parts"]  # it ran already
+    assert load.versions[-1] == first
+    moves = [move["action"] for move in clone.json("audit", "digits") if move["stage"] == "production"]
+    assert moves[-2:] == ["promoted", "rolled_back"]
+    routes = json.loads((clone.home / "gateway" / "routes.json").read_text())
+    assert "canary" not in routes["models"]["digits"]["production"]
+    assert len(instances(clone)) == 1
