@@ -9,11 +9,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from filelock import FileLock
-
 from sacristy.commands import run
 from sacristy.errors import EnvironmentNotLocked, PathNotWritable
 from sacristy.settings import Settings
+from sacristy.turns import turn
 
 CATEGORIES = "packages train cuda"
 LINKS = "wheels.html"
@@ -45,7 +44,7 @@ def ensure_environment(settings: Settings, lock: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PathNotWritable(path=folder.parent, reason=error.strerror) from None
-    with FileLock(str(folder) + ".lock"):
+    with turn(folder.with_name(folder.name + ".lock"), f"the environment of {lock}"):
         if not (folder / READY).is_file():
             _make(settings, lock, folder)
     return python

@@ -1111,7 +1111,7 @@ class JobNotOurs(SacristyError):
     """Something of another kind, or not made by sync, has the name that one of our jobs is to have."""
 
     what = "{name} is already there in Jenkins, and is {found}"
-    next = "rename it there, or set SACRISTY_JENKINS_FOLDER to another folder"
+    next = "look at it; then sacristy jenkins sync --adopt, or rename it, or set SACRISTY_JENKINS_FOLDER"
     http_status = 409
 
 
@@ -1135,3 +1135,11 @@ class CheckFailed(SacristyError):
 
     what = "{name} did not pass (code {code})"
     next = "see what it printed above"
+
+
+class StillTaken(SacristyError):
+    """Another process has been at the same work for too long."""
+
+    what = "another process has been at {work} for {waited_s} s"
+    next = "see who: fuser -v {lock}; then try again"
+    http_status = 409

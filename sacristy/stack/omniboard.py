@@ -11,11 +11,10 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from filelock import FileLock
-
 from sacristy.commands import run
 from sacristy.errors import DownloadCorrupt, ProgramMissing
 from sacristy.settings import Settings
+from sacristy.turns import turn
 
 NODE_MEND = "install Node.js 18 or later with npm (Debian: apt-get install nodejs npm), then: sacristy up"
 KEPT = ("package/dist/", "package/web/build/", "package/LICENSE")
@@ -57,7 +56,7 @@ def install(settings: Settings) -> Path:
     """
     folder = install_folder(settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / "install.lock"):
+    with turn(folder.parent / "install.lock", "the installation of Omniboard"):
         if folder.is_dir():
             return folder
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:

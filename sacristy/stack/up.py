@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from filelock import FileLock
 from pymongo.errors import PyMongoError
 
 from sacristy.errors import CommandFailed, DownloadCorrupt, ProgramMissing, ServiceNotReady
@@ -30,6 +29,7 @@ from sacristy.stack.services import (
 from sacristy.stack.status import ServiceState, is_ours, service_states
 from sacristy.supervision import Supervisor
 from sacristy.tracking.database import reason
+from sacristy.turns import turn
 
 Progress = Callable[[str], None]
 READY_WITHIN_S = 60.0  # a database that was killed replays its journal first
@@ -45,7 +45,7 @@ def up(settings: Settings, progress: Progress = lambda _: None, *, with_ceph: bo
     """
     init(settings)
     supervisor = Supervisor(settings)
-    with FileLock(settings.home / "run" / "up.lock"):
+    with turn(settings.home / "run" / "up.lock", "starting the stack"):
         mongod = find_mongod(settings) if is_ours(settings, MONGODB) else None
         supervisor.start_daemon()
         if mongod:

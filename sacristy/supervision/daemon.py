@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock
 
 from sacristy.commands import run
 from sacristy.errors import PathNotWritable, SupervisorFailed
 from sacristy.settings import Settings
 from sacristy.supervision import rpc
 from sacristy.supervision.program import Program, daemon_text, detail_text, read_detail, section_text, write_private
+from sacristy.turns import turn
 
 ANSWER_WITHIN_S = 10.0
 DEFAULT_STOP_WAIT_S = 10
@@ -66,7 +66,7 @@ class Supervisor:
         Raises PathNotWritable or SupervisorFailed.
         """
         self._make_folders()
-        with FileLock(self.folder / "supervisor.lock"):
+        with turn(self.folder / "supervisor.lock", "starting the supervisor"):
             if self.running():
                 return
             config = self.folder / "supervisord.conf"

@@ -19,8 +19,9 @@ GROUND = [
     "locks",
     "supervision",
     "datasets",
+    "turns",
 ]
-ROOMS = ["tracking", "weights", "serving", "images", "targets", "release", "operator", "gateway", "stack", "cli"]
+ROOMS = ["tracking", "weights", "serving", "images", "targets", "release", "operator", "gateway", "automation", "stack", "cli"]
 IN_EVERY_IMAGE = {"errors", "names", "serving"}
 ALLOWED_IN_SERVING = {"flask", "gunicorn", "pydantic", "pydantic_core", "orjson", "prometheus_client", "werkzeug"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
