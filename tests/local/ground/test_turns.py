@@ -14,9 +14,8 @@ def lock(tmp_path):
 
 
 def test_who_waits_says_so(lock, caplog):
-    with turn(lock, "the work"):
-        with pytest.raises(StillTaken), turn(lock, "the work", silent_s=0, longest_s=0.05):
-            pytest.fail("two at once")
+    with turn(lock, "the work"), pytest.raises(StillTaken), turn(lock, "the work", silent_s=0, longest_s=0.05):
+        pytest.fail("two at once")
     assert "another process is at the work" in caplog.text
 
 
