@@ -22,6 +22,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         "started",
         "ready",
         "asked",
+        "placed",
         "switched",
         "drained",
         "recorded",

@@ -53,10 +53,45 @@ class Serving(Section):
 
 
 class Resources(Section):
-    """What an instance may use at most; the docker target holds it to that."""
+    """What an instance may use at most; the docker and kubernetes targets hold it to that."""
 
     cpu: Positive = Field(default=2.0, description="processor cores")
     memory_mib: Count = Field(default=2048, description="memory, MiB; an instance that takes more is ended")
+    gpu: int = Field(default=0, ge=0, le=16, description="graphics processors of the cluster's pool, for each replica")
+    cpu_fallback: bool = Field(default=False, description="whether it may run without them while that pool is full")
+
+
+class Kubernetes(Section):
+    """How many replicas the kubernetes target runs of a stage."""
+
+    replicas: Count = Field(default=2, description="replicas of a stage at rest")
+    max_replicas: Count = Field(default=2, description="replicas under load; no more than replicas: it is not scaled")
+    cpu_percent: Count = Field(default=70, description="share of cpu_request in use, above which replicas are added")
+    cpu_request: Positive = Field(default=0.25, description="cores kept free for each replica; resources.cpu limits it")
+
+
+class Jenkins(Section):
+    """The model's job in Jenkins."""
+
+    schedule: str = Field(
+        default="", description="when to train anew, as Jenkins' cron, such as 'H 3 * * 1'; empty: never"
+    )
+    poll: str = Field(
+        default="H/5 * * * *", description="when to look for commits, as Jenkins' cron; empty: only when told"
+    )
+    keep_builds: Count = Field(default=50, description="builds that are kept")
+    keep_artifacts: Count = Field(default=20, description="builds whose artefacts are kept")
+
+
+class Watch(Section):
+    """What production's live answers must keep to after a release; a breach rolls it back."""
+
+    error_rate: float = Field(
+        default=0.01, ge=0, le=1, description="greatest share of answers with a status of 500 or more"
+    )
+    latency_p95_ms: Positive = Field(default=1000.0, description="95th percentile of the time to answer, milliseconds")
+    min_requests: Count = Field(default=20, description="answers below which no rate is judged")
+    silent_s: Count = Field(default=15, description="seconds for which its metrics may not be had")
 
 
 class ModelFile(Section):
@@ -68,6 +103,9 @@ class ModelFile(Section):
     gates: Gates
     serving: Serving = Serving()
     resources: Resources = Resources()
+    kubernetes: Kubernetes = Kubernetes()
+    jenkins: Jenkins = Jenkins()
+    watch: Watch = Watch()
 
 
 @dataclass(frozen=True)

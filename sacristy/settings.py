@@ -143,6 +143,9 @@ class Settings(BaseSettings):
     )
     gateway_url: str = Field(default="", description="a gateway that is not the embedded one")
     gateway_ca: Path | None = Field(default=None, description="the certificate to check the gateway's and Omniboard's")
+    gateway_token: SecretStr | None = Field(
+        default=None, description="what commands show the gateway; empty: secrets/gateway-ops"
+    )
     omniboard_url: str = Field(default="", description="an Omniboard that is not the embedded one")
     user: str = Field(default_factory=lambda: _user(), description="who acts, for the audit trail")
 
@@ -239,6 +242,16 @@ class Settings(BaseSettings):
     def routes_file(self) -> Path:
         """What the gateway reads to know which instance answers for a model's stage."""
         return self.home / "gateway" / "routes.json"
+
+    @property
+    def tokens_file(self) -> Path:
+        """The hashes of the tokens that the gateway knows."""
+        return self.home / "gateway" / "tokens.json"
+
+    @property
+    def own_token(self) -> str:
+        """What commands show the gateway. Raises NotInitialised."""
+        return self.gateway_token.get_secret_value() if self.gateway_token else self.secret("gateway-ops")
 
     def port(self, service: str) -> int | None:
         """Return the port the embedded stack gave to a service, or None before the first `sacristy up`."""

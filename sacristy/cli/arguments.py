@@ -21,6 +21,7 @@ ImageName = Annotated[
 StageName = Annotated[Stage, typer.Argument(help="staging or production.", parser=parse_stage, metavar="STAGE")]
 Why = Annotated[str, typer.Option("--why", help="The reason, kept in the audit trail; required for production.")]
 Where = Annotated[
-    TargetName | None, typer.Option("--target", help="Where it runs: process or docker; the setting if not given.")
+    TargetName | None,
+    typer.Option("--target", help="Where it runs: process, docker or kubernetes; the setting if not given."),
 ]
 RunVersion = Annotated[Version, typer.Argument(parser=parse_version, metavar="VERSION")]

@@ -122,7 +122,7 @@ def accept(
     bench: Workbench, image: Image, registry: Registry, against: str, *, target: str | None = None, quiet: bool
 ) -> Verdict:
     """Judge an image against its gates and against the version that a stage has now, and keep the verdict."""
-    bench.started()
+    bench.started(target)
     run = find_run(bench.database, image.run)
     rival = bench.rival(image, against)
     trial = Trial(

@@ -71,14 +71,10 @@ def status(json: JsonFlag = False) -> None:
     data = {"models": models, "services": services}
 
     def show() -> None:
-        rows = [
-            (model, stage, state["version"], state["run"], state["digest"][7:19], state["ready"], state["url"])
-            for model, stages in models.items()
-            for stage, state in stages.items()
-        ]
+        rows = [_row(model, stage, state) for model, stages in models.items() for stage, state in stages.items()]
         table(
             "Models",
-            ["model", "stage", "version", "run", "digest", "ready", "answers at"],
+            ["model", "stage", "version", "run", "digest", "ready", "answers at", ""],
             rows,
             "No model has a stage yet. Next: sacristy release MODEL",
         )
@@ -134,6 +130,11 @@ def stop_containers(bench: Workbench) -> None:
         target = bench.target(bench.built, TargetName.DOCKER)
         for name in target.instances():
             target.stop(name)
+
+
+def _row(model: str, stage: str, state: dict[str, Any]) -> tuple[Any, ...]:
+    image = (state["version"], state["run"], state["digest"][7:19])
+    return model, stage, *image, state["ready"], state["url"], state["detail"]
 
 
 def _show_services(services: dict[str, Any]) -> None:

@@ -133,9 +133,10 @@ class Workbench:
         digest = self.registry.tags(image.model).get(parse_stage(stage))
         return None if digest in (None, image.digest) else self.registry.image(image.model, digest)
 
-    def started(self) -> None:
-        """Raise StackDown unless the supervisor runs, which starts instances."""
-        if not Supervisor(self.settings).running():
+    def started(self, target: str | None = None) -> None:
+        """Raise StackDown unless the supervisor runs, which starts instances; a cluster has one of its own."""
+        elsewhere = (target or self.settings.target) == TargetName.KUBERNETES
+        if not elsewhere and not Supervisor(self.settings).running():
             raise StackDown
 
     def image_rows(self, model: str = "") -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ def model_states(settings: Settings, registry: Registry, targets: Mapping[str, T
                 "ready": alive and route is not None and route.digest == digest,
                 "running": route.version if route and alive else None,
                 "url": route.url if route else "",
+                "detail": _detail(targets, route) if route else "",
                 **{str(kind): _beside(targets, share) for kind, share in (route.shares.items() if route else ())},
             }
     return states
@@ -49,6 +50,12 @@ def _facts(registry: Registry, model: str, digest: str) -> dict[str, Any]:
         return {"version": str(image.version), "run": image.run}
     except SacristyError:
         return {"version": None, "run": None}
+
+
+def _detail(targets: Mapping[str, Target], route: Route) -> str:
+    """Return what the target says of an instance: of a cluster, its replicas and what hinders them."""
+    target = targets.get(route.target)
+    return target.detail(route.instance) if target else ""
 
 
 def _answers(targets: Mapping[str, Target], route: Route) -> bool:

@@ -24,10 +24,10 @@ from sacristy.targets import containers
 from sacristy.targets.containers import Container, is_stage
 from sacristy.targets.naming import instance_name
 from sacristy.targets.process import free_port
-from sacristy.targets.target import Image, Instance
+from sacristy.targets.target import Image, Instance, Target
 
 
-class DockerTarget:
+class DockerTarget(Target):
     """Instances as containers: a stage's on a loopback port, a trial's in a network without a way out."""
 
     name = "docker"

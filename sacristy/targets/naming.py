@@ -1,4 +1,8 @@
-"""The name of an instance: <model>-<purpose>-<starter>.<random>, the starter being a process id in hexadecimal."""
+"""The name of an instance: <model>-<purpose>-<starter>.<random>, the starter being a process id in hexadecimal.
+
+Where a target keeps one thing for each stage, whatever its version, the starter is 0 (no process) and the digest's
+first digits stand in the place of the random ones: another version is another instance.
+"""
 
 from __future__ import annotations
 
@@ -31,3 +35,19 @@ def starter_lives(name: str) -> bool:
     """Say whether the process that started an instance is still there, and so may be asking it."""
     found = INSTANCE.fullmatch(name)
     return found is not None and psutil.pid_exists(int(found["starter"], 16))
+
+
+def placed_name(model: str, stage: str, digest: str) -> str:
+    """Return the name of a stage's one instance at a digest."""
+    return f"{model}-{stage}-0.{digest.removeprefix('sha256:')[:8]}"
+
+
+def is_placed(name: str) -> bool:
+    """Say whether a name is a stage's one instance."""
+    found = INSTANCE.fullmatch(name)
+    return found is not None and found["starter"] == "0"
+
+
+def placed_digest(name: str) -> str:
+    """Return how the digest of a stage's one instance begins."""
+    return f"sha256:{name.rpartition('.')[2]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ from sacristy.project import read_model_file
 from sacristy.settings import Settings
 from sacristy.supervision import Program, Supervisor
 from sacristy.targets.naming import instance_name, is_instance
-from sacristy.targets.target import Image, Instance
+from sacristy.targets.target import Image, Instance, Served, Target
 
 GRACE_S = 10  # beyond the longest prediction, which the image itself waits for
 PASSED_ON = ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 
 
-class ProcessTarget:
+class ProcessTarget(Target):
     """Instances as processes of this machine, each on a loopback port of its own."""
 
     name = "process"
@@ -56,6 +57,12 @@ class ProcessTarget:
         """Say whether its first process is still alive: the supervisor restarts a crashed one, which is not that."""
         state = self.supervisor.state(name)
         return state is not None and state.running and self._pids.setdefault(name, state.pid) in (0, state.pid)
+
+    def faults(self, served: Sequence[Served]) -> dict[str, str]:
+        """Return which instances do not run, having asked the supervisor once."""
+        states = self.supervisor.states() if served else {}
+        alive = {name for name, state in states.items() if state.running}
+        return {each.instance: "it does not run" for each in served if each.instance not in alive}
 
     def peak_memory_mib(self, name: str) -> float:
         """Return the sum of the peaks of its processes, in MiB (shared pages count in each: an upper bound)."""

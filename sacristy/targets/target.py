@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from sacristy.images.image import Image
 
-__all__ = ["Image", "Instance", "Progress", "Target"]
+__all__ = ["Image", "Instance", "Progress", "Served", "Target"]
 
 Progress = Callable[[str], None]
 
@@ -25,8 +25,17 @@ class Instance:
     started: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True)
+class Served:
+    """What is to serve a stage: an instance by name, and the image in it."""
+
+    instance: str
+    image: Image
+    stage: str
+
+
 class Target(Protocol):
-    """Where images run."""
+    """Where images run. The methods with a body are for targets that have nothing to add to them."""
 
     name: str
 
@@ -50,3 +59,23 @@ class Target(Protocol):
 
     def instances(self) -> list[str]:
         """Return the names of all instances on this target."""
+
+    def settle(self, instance: Instance, *, in_use: bool = False) -> Instance:
+        """Let an instance that answered well serve its stage, and return what serves then; often the same.
+
+        `in_use`: it gets requests meanwhile, so it is not ended. Raises RolloutFailed where that takes a rollout of
+        its own; what served before serves on.
+        """
+        return instance
+
+    def detail(self, name: str) -> str:
+        """Return in a line what people should know of an instance beyond whether it answers."""
+        return ""
+
+    def found(self, model: str, stage: str) -> Instance | None:
+        """Return what serves a stage as far as the target itself remembers that, for all machines."""
+        return None
+
+    def faults(self, served: Sequence[Served]) -> dict[str, str]:
+        """Return what is wrong with which instances, by name; those that are well are left out."""
+        return {each.instance: "it does not run" for each in served if not self.is_running(each.instance)}

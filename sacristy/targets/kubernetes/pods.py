@@ -1,0 +1,157 @@
+"""A pod that serves one image, with nothing that it does not need: the same for replicas, candidates and trials."""
+
+from __future__ import annotations
+
+import math
+
+from sacristy.project import ModelFile
+from sacristy.settings import Cluster
+from sacristy.targets.kubernetes.workload import (
+    CANDIDATE,
+    INSTANCE,
+    PORT,
+    PORT_NAME,
+    PULL_SECRET,
+    ROLE,
+    SERVICE_ACCOUNT,
+    VERSION,
+    Json,
+    Workload,
+    facts,
+    metadata,
+    selector,
+)
+
+USER = 65532
+DRAIN_S = 3  # after a pod leaves the Service, some proxies still send to it for a moment
+GRACE_S = 10  # beyond the longest prediction, which the image itself waits for
+SHARED_MIB = 256
+GPU_RESOURCE = "nvidia.com/gpu"
+WAIT = ["python", "-I", "-S", "-c", f"import time; time.sleep({DRAIN_S})"]  # a base need not have a shell
+
+
+def pod_template(workload: Workload) -> Json:
+    """Return the template of a stage's replicas."""
+    labels = metadata(workload)["labels"] | selector(workload.model) | {VERSION: str(workload.image.version)}
+    return {"metadata": {"labels": labels, "annotations": facts(workload) | scraping()}, "spec": pod_spec(workload)}
+
+
+def candidate(workload: Workload, name: str, deadline_s: int) -> Json:
+    """Return a pod beside the replicas that no Service of users finds. It ends by itself after `deadline_s`."""
+    labels = metadata(workload)["labels"] | {ROLE: CANDIDATE, INSTANCE: name}
+    spec = pod_spec(workload) | {"restartPolicy": "Never", "activeDeadlineSeconds": deadline_s}
+    spec.pop("topologySpreadConstraints")
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata(workload, name=name, labels=labels, annotations=facts(workload)),
+        "spec": spec,
+    }
+
+
+def pod_spec(workload: Workload) -> Json:
+    """Return what runs, as whom, with how much, and where."""
+    spec: Json = {
+        "serviceAccountName": SERVICE_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": workload.file.serving.timeout_s + GRACE_S + DRAIN_S,
+        "securityContext": pod_security(),
+        "containers": [_container(workload)],
+        "volumes": [scratch("tmp"), scratch("shm", medium="Memory")],
+        "topologySpreadConstraints": [_spread(workload.model)],
+    }
+    if workload.pull_secret:
+        spec["imagePullSecrets"] = [{"name": PULL_SECRET}]
+    return spec | (gpu_placement(workload.cluster) if workload.gpus else {})
+
+
+def pod_security() -> Json:
+    """Return whom a pod runs as: nobody in particular, under the runtime's own list of system calls."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "fsGroup": USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security() -> Json:
+    """Return what a container may do beyond computing: nothing."""
+    return {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+
+
+def gpu_placement(cluster: Cluster) -> Json:
+    """Return what brings a pod to the nodes with graphics processors, and lets it stay there."""
+    label, _, value = cluster.gpu_label.partition("=")
+    wanted = {"matchExpressions": [{"key": label, "operator": "In", "values": [value]}]}
+    key, _, said = cluster.gpu_taint.partition("=")
+    return {
+        "affinity": {
+            "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [wanted]}}
+        },
+        "tolerations": [{"key": key, "operator": "Equal", "value": said, "effect": "NoSchedule"}],
+    }
+
+
+def resources(file: ModelFile, gpus: int) -> Json:
+    """Return what is kept free for a container, and the most that it gets. Memory is both: it cannot be given back."""
+    memory = {"memory": f"{file.resources.memory_mib}Mi"}
+    devices = {GPU_RESOURCE: str(gpus)} if gpus else {}
+    return {
+        "requests": {"cpu": cores(min(file.kubernetes.cpu_request, file.resources.cpu))} | memory | devices,
+        "limits": {"cpu": cores(file.resources.cpu)} | memory | devices,
+    }
+
+
+def cores(count: float) -> str:
+    """Return a number of cores as Kubernetes writes it."""
+    return f"{max(1, round(count * 1000))}m"
+
+
+def scratch(name: str, medium: str = "") -> Json:
+    """Return a volume that lives as long as its pod."""
+    limits: Json = {"sizeLimit": f"{SHARED_MIB}Mi"}
+    return {"name": name, "emptyDir": limits | ({"medium": medium} if medium else {})}
+
+
+def scraping() -> dict[str, str]:
+    """Return the annotations by which a Prometheus without its operator finds a pod."""
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT), "prometheus.io/path": "/metrics"}
+
+
+def _container(workload: Workload) -> Json:
+    return {
+        "name": "model",
+        "image": workload.reference,
+        "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": "SACRISTY_DIGEST", "value": workload.image.digest}],
+        "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
+        "resources": resources(workload.file, workload.gpus),
+        "securityContext": container_security(),
+        "startupProbe": _probe("ready", period_s=1, failures=math.ceil(workload.file.gates.ready_s)),
+        "readinessProbe": _probe("ready", period_s=1, failures=2),
+        "livenessProbe": _probe("live", period_s=10, failures=3),
+        "lifecycle": {"preStop": {"exec": {"command": WAIT}}},
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108
+    }
+
+
+def _probe(word: str, *, period_s: int, failures: int) -> Json:
+    return {
+        "httpGet": {"path": f"/v2/health/{word}", "port": PORT_NAME},
+        "periodSeconds": period_s,
+        "timeoutSeconds": 2 if word == "ready" else 5,
+        "failureThreshold": failures,
+    }
+
+
+def _spread(model: str) -> Json:
+    """Replicas on different nodes where that can be had."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": selector(model)},
+    }

@@ -1,0 +1,21 @@
+"""Every manifest of this repository is valid on two current versions of Kubernetes."""
+
+import pytest
+from cluster_policy import invalid
+from unit.targets.test_kubernetes_manifests import FILES, workload
+
+from sacristy.targets.kubernetes.candidates import address_of, pull_secret
+from sacristy.targets.kubernetes.manifests import manifests
+from sacristy.targets.kubernetes.pods import candidate
+
+
+@pytest.mark.parametrize("changes", FILES.values(), ids=FILES)
+def test_a_models_manifests_are_valid(changes):
+    work = workload(changes, pull_secret=True)
+    beside = [candidate(work, "news-1a2b3c4d", 60), address_of(work, "news-1a2b3c4d", "uid")]
+    assert invalid([*manifests(work), *beside, pull_secret(work, ("ci", "x"))]) == []
+
+
+def test_a_field_that_does_not_exist_is_told():
+    document = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "news"}, "spec": {"port": 80}}
+    assert len(invalid([document])) == 2
