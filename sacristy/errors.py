@@ -1143,3 +1143,81 @@ class StillTaken(SacristyError):
     what = "another process has been at {work} for {waited_s} s"
     next = "see who: fuser -v {lock}; then try again"
     http_status = 409
+
+
+class NotAuthenticated(SacristyError):
+    """A request without a token, or with one that is not known."""
+
+    what = "this needs a token: {reason}"
+    next = "send 'Authorization: Bearer TOKEN'; sacristy tokens add NAME makes one"
+    http_status = 401
+
+
+class NotAllowed(SacristyError):
+    """A token whose role does not have the right."""
+
+    what = "the token {name} ({role}) has no right to {right}"
+    next = "use a token of another role: sacristy tokens add NAME --role ROLE"
+    http_status = 403
+
+
+class CsrfMissing(SacristyError):
+    """A request of a browser's session that does not show that its own page sent it."""
+
+    what = "the request did not come from a page of this session"
+    next = "load the page again, then try again"
+    http_status = 403
+
+
+class TooManyRequests(SacristyError):
+    """More requests than a token or address may send."""
+
+    what = "too many requests"
+    next = "try again in {retry_after_s} s"
+    http_status = 429
+
+
+class TokenTaken(SacristyError):
+    """A token of that name is there."""
+
+    what = "there is a token {name!r} already"
+    next = "choose another name, or remove it first: sacristy tokens rm {name}"
+    http_status = 409
+
+
+class UnknownToken(SacristyError):
+    """No token of that name."""
+
+    what = "there is no token {name!r}; there is {known}"
+    next = "sacristy tokens ls"
+    http_status = 404
+
+
+# --- stack: composed ------------------------------------------------------------------------------------------
+
+
+class InvalidHostName(SacristyError):
+    """A name under which a stack cannot be reached."""
+
+    what = "a stack cannot be reached as {name!r}"
+    next = "give a DNS name whose subdomains lead to this host, such as: sacristy init --compose --name ml.example.org"
+    exit_code = 2
+
+
+class NotComposed(SacristyError):
+    """The composed stack has no settings or secrets yet."""
+
+    what = "{path} is missing: the composed stack was not initialised here"
+    next = "sacristy init --compose --name NAME"
+
+
+class ServiceUnhealthy(SacristyError):
+    """A container of the composed stack did not become healthy."""
+
+    what = "{service} is not healthy: {reason}"
+    next = "look into its log: {command}; then: sacristy up --compose"
+
+    @property
+    def detail(self) -> str:
+        """The last lines that it printed."""
+        return str(self.fields.get("cause", ""))

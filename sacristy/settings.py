@@ -96,7 +96,8 @@ class Settings(BaseSettings):
     data: Path | None = Field(default=None, description="a folder with local copies of the public data sets")
     environments: Path | None = Field(default=None, description="environments for models; empty: home/environments")
     mongodb_url: SecretStr | None = Field(
-        default=None, description="a MongoDB that is not the embedded one; without a user: each role's, from the secrets"
+        default=None,
+        description="a MongoDB that is not the embedded one; without a user: each role's, from the secrets",
     )
     mongodb_ca: Path | None = Field(default=None, description="the certificate that MongoDB's is checked with")
     weights: str = Field(

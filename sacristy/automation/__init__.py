@@ -1,0 +1,1 @@
+"""Jenkins: jobs from models/, triggering and following builds, approvals, release by tag; and what its stages ask."""
