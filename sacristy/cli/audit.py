@@ -11,6 +11,7 @@ from sacristy.cli.workbench import Workbench
 from sacristy.names import parse_model
 from sacristy.project import Metric
 from sacristy.release import approvals, moves
+from sacristy.release.order import place_of
 
 PANEL = "From image to stage"
 COLUMNS = ("when", "who", "what", "stage", "version", "from", "to", "why", "approved by", "signature", "evidence")
@@ -24,7 +25,7 @@ def audit(
     bench = Workbench()
     wanted = parse_model(model) if model else None
     given = [_as_entry(approval) for approval in approvals.approvals(bench.database, wanted)]
-    entries = sorted([*moves.events(bench.database, wanted), *given], key=lambda entry: entry["at"])
+    entries = sorted([*moves.events(bench.database, wanted), *given], key=place_of)
     empty = "No stage was moved yet. Next: sacristy release MODEL"
     emit(entries, json, lambda: table("Audit", COLUMNS, [_row(entry) for entry in entries], empty))
 

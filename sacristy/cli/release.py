@@ -9,12 +9,12 @@ import typer
 
 from sacristy.cli.arguments import ImageName, ModelName, StageName, Where, Why
 from sacristy.cli.images import make, send
-from sacristy.cli.printing import JsonFlag, done, emit, out, short, steps, table, timed
+from sacristy.cli.printing import JsonFlag, cell, done, emit, out, short, steps, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import NotAccepted, PathNotWritable
 from sacristy.images.registry import Registry
 from sacristy.names import Reference, Stage, parse_run
-from sacristy.operator.deployment import deploy
+from sacristy.operator.deployment import Deployment, deploy
 from sacristy.release import approvals, evidence, promotion
 from sacristy.release.acceptance import CHECKS, Trial, judge
 from sacristy.release.examples import read_examples
@@ -69,9 +69,18 @@ def rollback(model: ModelName, stage: StageName, why: Why = "", json: JsonFlag =
     """Move a stage back to the version before, and deploy that."""
     bench = Workbench()
     with timed() as clock, steps(f"rolling {model}:{stage} back", quiet=json) as progress:
-        event = promotion.rollback(bench.desk, model, stage, why)
-        deployment = deploy(bench.yard_of(model, stage), model, stage, progress)
+        deployed: list[Deployment] = []
+        event = promotion.rollback(
+            bench.desk,
+            model,
+            stage,
+            why,
+            then=lambda: deployed.append(deploy(bench.yard_of(model, stage), model, stage, progress)),
+        )
+    (deployment,) = deployed
     text = f"{model}:{stage} is back at {deployment.image} {short(deployment.image.digest)}"
+    if event.get("resumed"):
+        text += f"; this completes the rollback that {event['by']} began at {cell(event['at'])} and that was killed"
     emit({"event": event, "url": deployment.url, "parts": deployment.parts}, json, lambda: done(text, clock()))
 
 

@@ -7,14 +7,13 @@ not a proof against one who lies about that.
 from __future__ import annotations
 
 from bson import ObjectId
-from pymongo import ASCENDING
 from pymongo.database import Database
 
 from sacristy.errors import ApprovalMissing, ApprovalWithoutReason
 from sacristy.names import Stage
 from sacristy.release import evidence, moves
 from sacristy.release.desk import Desk, Document
-from sacristy.release.verdict import now
+from sacristy.release.order import OLDEST_FIRST, next_place, place_of
 from sacristy.targets.target import Image
 
 COLLECTION = "approvals"
@@ -41,8 +40,7 @@ def approve(desk: Desk, image: Image, stage: Stage, why: str) -> Document:
         "by": desk.user,
         "why": why,
         "evidence": {"at": proof["at"], "figures": proof["figures"]},
-        "at": now(),
-    }
+    } | next_place(desk.database).fields()
     desk.database[COLLECTION].insert_one(approval)
     return approval
 
@@ -62,16 +60,15 @@ def require(desk: Desk, image: Image, stage: Stage) -> list[Document]:
 def in_force(database: Database[Document], image: Image, stage: Stage) -> list[Document]:
     """Return the approvals of an image for a stage that no promotion has used up yet, oldest first."""
     promoted = [
-        move["at"]
+        place_of(move)
         for move in moves.events(database, image.model, stage)
         if move["action"] == "promoted" and move["to"] == image.digest and move["state"] == "done"
     ]
     query: Document = {"model": image.model, "stage": str(stage), "digest": image.digest}
-    if promoted:
-        query["at"] = {"$gt": max(promoted)}
-    return list(database[COLLECTION].find(query).sort("at", ASCENDING))
+    given = database[COLLECTION].find(query).sort(OLDEST_FIRST)
+    return [approval for approval in given if not promoted or place_of(approval) > max(promoted)]
 
 
 def approvals(database: Database[Document], model: str | None = None) -> list[Document]:
     """Return all approvals ever given, oldest first."""
-    return list(database[COLLECTION].find({"model": model} if model else {}).sort("at", ASCENDING))
+    return list(database[COLLECTION].find({"model": model} if model else {}).sort(OLDEST_FIRST))

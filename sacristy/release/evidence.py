@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pymongo import DESCENDING
 from pymongo.database import Database
 
 from sacristy.errors import NoEvidence, NotAccepted
+from sacristy.release.order import NEWEST_FIRST, next_place
 from sacristy.release.verdict import Verdict
 from sacristy.tracking.runs import annotate
 
@@ -16,8 +16,11 @@ COLLECTION = "evidence"
 
 
 def record(database: Database[Document], verdict: Verdict, by: str) -> None:
-    """Keep a verdict, and note its outcome in the run it judges."""
-    document = verdict.as_document() | {"by": by}
+    """Keep a verdict, and note its outcome in the run it judges.
+
+    It is the newest from now on, whatever the clock of the machine said that made it.
+    """
+    document = verdict.as_document() | {"by": by} | next_place(database).fields()
     database[COLLECTION].insert_one(dict(document))
     summary = {name: document[name] for name in ("digest", "version", "passed", "figures", "at")}
     annotate(database, verdict.run, "acceptance", summary | {"reason": verdict.reason})
@@ -25,7 +28,7 @@ def record(database: Database[Document], verdict: Verdict, by: str) -> None:
 
 def latest(database: Database[Document], digest: str) -> Document | None:
     """Return the newest verdict on a digest, or None."""
-    return database[COLLECTION].find_one({"digest": digest}, {"_id": 0}, sort=[("at", DESCENDING)])
+    return database[COLLECTION].find_one({"digest": digest}, {"_id": 0}, sort=NEWEST_FIRST)
 
 
 def require(database: Database[Document], digest: str, image: str) -> Document:

@@ -1,4 +1,7 @@
-"""One release action at a time: a lease in MongoDB with owner and age, renewed for as long as its owner lives."""
+"""One release action at a time: a lease in MongoDB with owner and age, renewed for as long as its owner lives.
+
+All times are the database's own, so that machines whose clocks differ agree on whose lease ran out.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import psutil
@@ -16,7 +18,6 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from sacristy.errors import ReleaseLocked
-from sacristy.release.verdict import now
 
 Document = dict[str, Any]
 COLLECTION = "locks"
@@ -31,21 +32,17 @@ def release_lock(database: Database[Document], name: str, action: str, owner: st
     A lock is taken over when its lease ran out, or when its owner was a process of this host that is gone.
     """
     mine = _lease(action, owner)
-    locks = database[COLLECTION]
-    held = locks.find_one({"_id": name})
-    try:
-        if held is None:
-            locks.insert_one({"_id": name} | mine)
-        elif not _is_abandoned(held) or not _take_over(database, held, mine):
-            raise _locked(name, held)
-    except DuplicateKeyError:
-        raise _locked(name, locks.find_one({"_id": name}) or mine) from None
+    held = _held(database, name)
+    if held is not None and not _is_abandoned(held):
+        raise _locked(name, held)
+    if not _take(database, name, mine, held):
+        raise _locked(name, _held(database, name) or mine | {"age_s": 0})
     token = {"_id": name, "token": mine["token"]}
     try:
         with _renewed(database, token):
             yield
     finally:
-        locks.delete_one(token)
+        database[COLLECTION].delete_one(token)
 
 
 @contextmanager
@@ -56,7 +53,7 @@ def _renewed(database: Database[Document], token: Document) -> Iterator[None]:
     def renew() -> None:
         while not over.wait(RENEW_S):
             with contextlib.suppress(PyMongoError):  # the next time will do; after LEASE_S others may take over
-                database[COLLECTION].update_one(token, {"$set": {"renewed": now()}})
+                database[COLLECTION].update_one(token, {"$currentDate": {"renewed": True}})
 
     thread = threading.Thread(target=renew, name="release lock", daemon=True)
     thread.start()
@@ -74,19 +71,32 @@ def _lease(action: str, owner: str) -> Document:
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "started": psutil.Process().create_time(),
-        "at": now(),
-        "renewed": now(),
         "token": os.urandom(12).hex(),
     }
 
 
-def _take_over(database: Database[Document], held: Document, mine: Document) -> bool:
-    seen = {"_id": held["_id"], "token": held["token"]}
-    return database[COLLECTION].replace_one(seen, {"_id": held["_id"]} | mine).modified_count == 1
+def _held(database: Database[Document], name: str) -> Document | None:
+    """Return a lock with its `age_s` and the seconds since it was renewed (`silent_s`), or None."""
+    seconds = {
+        field: {"$divide": [{"$subtract": ["$$NOW", since]}, 1000]}
+        for field, since in (("age_s", "$at"), ("silent_s", "$renewed"))
+    }
+    return next(database[COLLECTION].aggregate([{"$match": {"_id": name}}, {"$set": seconds}]), None)
+
+
+def _take(database: Database[Document], name: str, mine: Document, held: Document | None) -> bool:
+    """Take a lock that nobody has, or one as it was seen; False if somebody else was faster."""
+    seen = {"_id": name, "token": held["token"], "renewed": held["renewed"]} if held else {"_id": name, "token": ""}
+    fields = {"$set": mine, "$currentDate": {"at": True, "renewed": True}}
+    try:
+        done = database[COLLECTION].update_one(seen, fields, upsert=held is None)
+    except DuplicateKeyError:
+        return False
+    return bool(done.modified_count or done.upserted_id)
 
 
 def _is_abandoned(held: Document) -> bool:
-    if now() - held["renewed"] > timedelta(seconds=LEASE_S):
+    if held["silent_s"] > LEASE_S:
         return True
     if held["host"] != socket.gethostname():
         return False
@@ -97,6 +107,5 @@ def _is_abandoned(held: Document) -> bool:
 
 
 def _locked(name: str, held: Document) -> ReleaseLocked:
-    age = int((now() - held["at"]).total_seconds())
     owner = f"{held['owner']} (process {held['pid']} on {held['host']})"
-    return ReleaseLocked(action=held["action"], model=name, owner=owner, age_s=age, lease_s=LEASE_S)
+    return ReleaseLocked(action=held["action"], model=name, owner=owner, age_s=int(held["age_s"]), lease_s=LEASE_S)

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bson import ObjectId
-from pymongo import ASCENDING
 from pymongo.database import Database
 
 from sacristy.errors import StageMovedByHand
 from sacristy.names import Stage
 from sacristy.release.desk import Desk, Document
-from sacristy.release.verdict import now
+from sacristy.release.order import OLDEST_FIRST, next_place
 from sacristy.targets.target import Image
 from sacristy.tracking.runs import annotate
 
@@ -60,7 +59,7 @@ def events(database: Database[Document], model: str | None = None, stage: Stage 
     """Return the recorded moves, oldest first."""
     wanted = {"model": model, "stage": stage}
     query = {key: value for key, value in wanted.items() if value}
-    return list(database[COLLECTION].find(query).sort([("at", ASCENDING), ("_id", ASCENDING)]))
+    return list(database[COLLECTION].find(query).sort(OLDEST_FIRST))
 
 
 def interrupted(database: Database[Document], model: str, stage: Stage) -> list[Document]:
@@ -88,7 +87,8 @@ def in_force(database: Database[Document], model: str, stage: Stage) -> str | No
 
 
 def begin(desk: Desk, event: Document) -> None:
-    """Record that a stage is about to move."""
+    """Record that a stage is about to move; the event gets its place in the order now."""
+    event |= next_place(desk.database).fields()
     desk.database[COLLECTION].insert_one(event)
 
 
@@ -119,7 +119,6 @@ def new_event(action: Action, desk: Desk, image: Image, stage: Stage, before: st
         "evidence": None,
         "approvals": [],
         "signature": None,
-        "at": now(),
         "state": "moving",
     }
 
@@ -130,5 +129,18 @@ def _adopt(desk: Desk, model: str, stage: Stage, recorded: str | None, found: st
     begin(desk, event | {"state": "done"})
 
 
+def untold(database: Database[Document], model: str, stage: Stage) -> Document | None:
+    """Return the stage's last move if it is a rollback whose command was killed before it could say so."""
+    done = [event for event in events(database, model, stage) if event["state"] == "done"]
+    return done[-1] if done and done[-1].get("told") is False else None
+
+
+def tell(desk: Desk, event: Document) -> None:
+    """Record that the command that moved a stage came to its end: repeating it from now on means a further move."""
+    desk.database[COLLECTION].update_one({"_id": event["_id"]}, {"$set": {"told": True}})
+
+
 def _end(desk: Desk, event: Document, state: str) -> None:
-    desk.database[COLLECTION].update_one({"_id": event["_id"]}, {"$set": {"state": state, "settled": now()}})
+    desk.database[COLLECTION].update_one(
+        {"_id": event["_id"]}, {"$set": {"state": state}, "$currentDate": {"settled": True}}
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
-from sacristy.errors import NothingToRollBack, StageEmpty, WhyMissing
+from sacristy.errors import NothingToRollBack, SacristyError, StageEmpty, WhyMissing
 from sacristy.faults import reach
 from sacristy.images import signature
 from sacristy.names import Stage
@@ -34,27 +35,39 @@ def promote(desk: Desk, image: Image, stage: Stage, why: str, *, adopt: bool = F
         return _move(desk, "promote", event)
 
 
-def rollback(desk: Desk, model: str, stage: Stage, why: str) -> Document:
-    """Move a stage back to what it pointed at before, and return the event.
+def rollback(desk: Desk, model: str, stage: Stage, why: str, then: Callable[[], object] = lambda: None) -> Document:
+    """Move a stage back to what it pointed at before, do what belongs to that (`then`), and return the event.
 
-    The earlier image must still be in the registry: nothing is touched otherwise. A rollback that was interrupted
-    after the tag had moved is completed, not done twice.
-    Raises WhyMissing, ReleaseLocked, StageMovedByHand, NothingToRollBack, ImageNotFound, TagMoved.
+    The earlier image must still be in the registry: nothing is touched otherwise. A rollback that was killed after
+    the tag had moved and before `then` was done is completed by the next one, which has `resumed` in its event, and
+    not done twice.
+    Raises WhyMissing, ReleaseLocked, StageMovedByHand, NothingToRollBack, ImageNotFound, TagMoved, what `then` raises.
     """
     _require_why(model, stage, why)
+    event = _one_back(desk, model, stage, why)
+    try:
+        then()
+    except SacristyError:  # its failure is told as well
+        moves.tell(desk, event)
+        raise
+    moves.tell(desk, event)
+    return event
+
+
+def _one_back(desk: Desk, model: str, stage: Stage, why: str) -> Document:
     with release_lock(desk.database, model, f"rollback of {stage}", desk.user):
         reach("rollback", "locked")
         settled = moves.settle(desk, model, stage, adopt=False)
         reach("rollback", "settled")
-        if settled.completed and settled.completed["action"] == "rolled_back":
-            return settled.completed
+        if unfinished := moves.untold(desk.database, model, stage):
+            return unfinished | {"resumed": True}
         if settled.digest is None:
             raise StageEmpty(model=model, stage=stage)
         earlier = moves.history(moves.events(desk.database, model, stage))[:-1]
         if not earlier:
             raise NothingToRollBack(model=model, stage=stage)
         image = desk.registry.image(model, earlier[-1])
-        event = moves.new_event("rolled_back", desk, image, stage, settled.digest, why)
+        event = moves.new_event("rolled_back", desk, image, stage, settled.digest, why) | {"told": False}
         event["evidence"] = _summary(evidence.latest(desk.database, image.digest))
         reach("rollback", "judged")
         return _move(desk, "rollback", event)

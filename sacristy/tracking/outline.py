@@ -110,7 +110,8 @@ class Outline:
                 chosen += (start, start)
         ahead = self.count - starts.start
         self._index.extend([ahead + place for place in chosen])
-        for column, source in ((self._steps, steps), (self._values, values), (self._times, times)):
+        sources: tuple[Sequence[Any], ...] = (steps, values, times)
+        for column, source in zip(self._columns()[1:], sources, strict=True):
             column.extend([source[place] for place in chosen])
 
     def _merge(self) -> None:

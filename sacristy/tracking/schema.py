@@ -17,6 +17,7 @@ KEEP = ["find", "insert", "update", "remove", "createIndex", "createCollection"]
 RUNS = ("runs", "points", "metrics", "fs.files", "fs.chunks")
 OMNIBOARD_OWN = ("omniboard.settings", "omniboard.metric.columns", "omniboard.custom.columns")
 RECORDS = ("evidence", "approvals", "promotions", "deployments")  # the audit trail: added to, never removed from
+SEQUENCES = "sequences"  # counted on, never back
 SERVICE_OWN = ("locks",)
 
 INDEXES: dict[str, list[IndexModel]] = {
@@ -34,9 +35,9 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("sacristy.parent", ASCENDING)], sparse=True),
     ],
     "points": [IndexModel([("run", ASCENDING), ("metric", ASCENDING), ("chunk", ASCENDING)], unique=True)],
-    "evidence": [IndexModel([("digest", ASCENDING), ("at", DESCENDING)])],
+    "evidence": [IndexModel([("digest", ASCENDING), ("seq", DESCENDING)])],
     "approvals": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("digest", ASCENDING)])],
-    "promotions": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("at", ASCENDING)])],
+    "promotions": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("seq", ASCENDING)])],
     "deployments": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("at", DESCENDING)])],
     "metrics": [IndexModel([("run_id", ASCENDING), ("name", ASCENDING)], unique=True)],
     "fs.chunks": [IndexModel([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)],
@@ -78,7 +79,7 @@ def privileges(role: Role) -> list[dict[str, Any]]:
     if role is Role.TRAINING:
         return [_on(name, APPEND) for name in RUNS]
     if role is Role.SERVICE:
-        records = [_on(name, APPEND) for name in RECORDS]
+        records = [_on(name, APPEND) for name in (*RECORDS, SEQUENCES)]
         return [_on("", READ), _on("runs", ["find", "update"]), *records, *(_on(name, KEEP) for name in SERVICE_OWN)]
     return [_on("", READ), _on("runs", ["find", "update"]), *(_on(name, KEEP) for name in OMNIBOARD_OWN)]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sacristy import faults
+from sacristy.errors import StackDown
 from sacristy.names import Stage
 from sacristy.release import moves, promotion
 from sacristy.release.drift import stage_faults
@@ -86,7 +87,7 @@ def test_the_same_promotion_again_always_arrives(bench, mongod, images, point):
     assert noted["digest"] == images[2].digest
 
 
-@pytest.mark.parametrize("point", [point for point in faults.points("rollback") if "finished" not in point])
+@pytest.mark.parametrize("point", faults.points("rollback"))
 def test_the_same_rollback_again_goes_back_once(bench, mongod, images, point):
     act(bench, mongod, point)
     promotion.rollback(bench.desk(), bench.model, PRODUCTION, "again")
@@ -101,6 +102,32 @@ def test_a_rollback_killed_at_a_step_is_completed_or_undone_by_the_next_look(ben
     assert promotion.settled(bench.desk(), bench.model, PRODUCTION) == images[0 if happened(point) else 1].digest
     promotion.promote(bench.desk(), images[2], PRODUCTION, "on with it")
     assert in_force(bench) == images[2].digest
+
+
+def test_a_rollback_killed_while_it_deploys_is_completed_and_the_next_goes_further(bench, mongod, images):
+    promotion.promote(bench.desk(), images[2], PRODUCTION, "next")
+    act(bench, mongod, "rollback.finished")
+    deployed = []
+
+    def deploy():
+        deployed.append(bench.tag("production"))
+
+    event = promotion.rollback(bench.desk(), bench.model, PRODUCTION, "again", deploy)
+    assert (event["resumed"], event["by"], deployed) == (True, "ghost", [images[1].digest])
+    event = promotion.rollback(bench.desk(), bench.model, PRODUCTION, "further", deploy)
+    assert ("resumed" in event, deployed) == (False, [images[1].digest, images[0].digest])
+
+
+def test_a_rollback_whose_deployment_failed_was_told_so_that_the_next_goes_further(bench, images):
+    promotion.promote(bench.desk(), images[2], PRODUCTION, "next")
+
+    def fail():
+        raise StackDown
+
+    with pytest.raises(StackDown):
+        promotion.rollback(bench.desk(), bench.model, PRODUCTION, "no", fail)
+    promotion.rollback(bench.desk(), bench.model, PRODUCTION, "no")
+    assert in_force(bench) == images[0].digest
 
 
 @pytest.mark.parametrize("point", ["promote.recorded", "promote.moved"])
