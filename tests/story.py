@@ -39,6 +39,11 @@ class Clone:
         """Run the command with --json and return what it printed."""
         return json.loads(self.run(*words, "--json", **options)[0])
 
+    @property
+    def token(self):
+        """What an application shows the gateway of this clone's stack."""
+        return (self.home / "secrets" / "gateway-application").read_text()
+
     def git(self, *words):
         """Run git in the checkout."""
         author = ["-c", "user.name=e2e", "-c", "user.email=e2e@example.org"]
@@ -54,8 +59,8 @@ class Clone:
 class Load:
     """Somebody who keeps asking, and remembers each answer's version, or why there was none."""
 
-    def __init__(self, url, body):
-        self.url, self.body = url, body
+    def __init__(self, url, body, token=""):
+        self.url, self.body, self.token = url, body, token
         self.versions, self.failures = [], []
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._loop) for _ in range(2)]
@@ -73,13 +78,14 @@ class Load:
     def _loop(self):
         while not self._stop.wait(0.01):
             try:
-                self.versions.append(ask(self.url, self.body)["version"])
+                self.versions.append(ask(self.url, self.body, self.token)["version"])
             except OSError as error:
                 self.failures.append(str(error))
 
 
-def ask(url, body):
-    """Post a JSON body and return the JSON answer; an OSError for anything but 200."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+def ask(url, body, token=""):
+    """Post a JSON body and return the JSON answer; an OSError for anything but 200. The gateway wants a token."""
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.loads(answer.read())

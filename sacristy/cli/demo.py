@@ -57,11 +57,11 @@ def demo(
     with clock.step("staging: promote, deploy"):
         to_stage(bench, image, Stage.STAGING, "sacristy demo", quiet=json)
     instance, expected = read_examples(run, bench.store).golden[0]
-    url = bench.settings.service_url("gateway")
-    with clock.step("production: promote, deploy"), asking(url, model, instance) as asked:
+    url, token = bench.settings.service_url("gateway"), bench.settings.own_token
+    with clock.step("production: promote, deploy"), asking(url, token, model, instance) as asked:
         to_stage(bench, image, Stage.PRODUCTION, "sacristy demo", quiet=json)
     with clock.step("predict"):
-        answer: Any = ask(url, model, Stage.PRODUCTION, _body(instance))
+        answer: Any = ask(url, token, model, Stage.PRODUCTION, _body(instance))
     data = {
         "steps": clock.seconds,
         "answer": answer,
@@ -71,6 +71,7 @@ def demo(
         "page": f"{url}/models/{model}",
         "dirty": run.dirty,
         "body": _body(instance).decode(),
+        "token": f'"Authorization: Bearer $(cat {bench.settings.home}/secrets/gateway-application)"',
     }
     emit(data, json, lambda: _show(data, model, image.digest))
 
@@ -93,11 +94,12 @@ class Steps:
 
 
 @contextmanager
-def asking(url: str, model: str, instance: Any) -> Iterator[dict[str, int]]:
+def asking(url: str, token: str, model: str, instance: Any) -> Iterator[dict[str, int]]:
     """Keep asking production for as long as the block lasts, if it answered before; count questions and failures."""
     counts = {"asked": 0, "failed": 0}
     stop = threading.Event()
-    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+    shown = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=url, timeout=30, trust_env=False, headers=shown) as client:
 
         def answers() -> bool:
             body, headers = _body(instance), {"Content-Type": "application/json"}
@@ -154,7 +156,8 @@ def _show(data: dict[str, Any], model: str, digest: str) -> None:
     out.print(f"  the API        {data['page']}/openapi.json", markup=False)
     out.print()
     out.print("Ask it")
-    out.print(f"  curl -s {data['page']}/predict -H 'Content-Type: application/json' -d '{data['body']}'", markup=False)
+    asking = f"-H {data['token']} -H 'Content-Type: application/json' -d '{data['body']}'"
+    out.print(f"  curl -s {data['page']}/predict {asking}", markup=False)
     out.print()
     out.print("Next")
     for line in (

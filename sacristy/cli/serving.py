@@ -43,7 +43,7 @@ def deploy(
 ) -> None:
     """Make a stage's image answer for the stage, without a failed request; or put another version beside it."""
     bench = Workbench()
-    bench.started()
+    bench.started(target)
     percents = {kind: share for kind, share in ((ShareKind.CANARY, canary), (ShareKind.MIRROR, mirror)) if share}
     if percents:
         start_beside(bench, model, stage, target, percents, version, why, json)
@@ -68,13 +68,13 @@ def predict(
     url = bench.settings.service_url("gateway")
     if not url:
         raise GatewayAway(url="an address", reason="the stack was never started")
-    answer = ask(url, model, stage, text.encode("utf-8", "surrogateescape"))
+    answer = ask(url, bench.settings.own_token, model, stage, text.encode("utf-8", "surrogateescape"))
     sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-def ask(url: str, model: str, stage: Stage, body: bytes) -> object:
+def ask(url: str, token: str, model: str, stage: Stage, body: bytes) -> object:
     """Send a request body to the gateway and return the answer. Raises GatewayAway or PredictionRefused."""
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     try:
         answer = httpx.post(
             f"{url}/models/{model}/predict",

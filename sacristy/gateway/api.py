@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from sacristy.gateway.proxy import Proxy, Question
+from sacristy.gateway.rights import Right, needs
 from sacristy.gateway.shadow import Shadow
 from sacristy.gateway.upstream import Answer
 from sacristy.names import Stage, parse_stage
@@ -26,6 +27,7 @@ def routes(proxy: Proxy, shadow: Shadow) -> Blueprint:
     pages.before_app_request(_name_request)
 
     @pages.post("/models/<model>/predict")
+    @needs(Right.PREDICT)
     def predict(model: str) -> Response:
         question = Question(model, asked_stage(), "/predict", request.get_data(), _headers_on(), asked_key())
         answered = proxy.ask(question)
@@ -33,11 +35,13 @@ def routes(proxy: Proxy, shadow: Shadow) -> Blueprint:
         return _handed_back(answered.answer)
 
     @pages.get("/models/<model>/openapi.json")
+    @needs(Right.PREDICT)
     def openapi(model: str) -> Response:
         question = Question(model, asked_stage(), "/openapi.json", headers=_headers_on())
         return _handed_back(proxy.ask(question).answer)
 
     @pages.get("/models")
+    @needs(Right.PREDICT)
     def models() -> Response:
         return json_answer({"models": listed(proxy)})
 

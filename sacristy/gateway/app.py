@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import logging
+import secrets
+from contextlib import suppress
+from http import HTTPStatus
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from sacristy import settings as project_settings
-from sacristy.errors import BodyTooLarge, MethodNotAllowed, NoSuchPage, PredictionFailed, RequestRefused, SacristyError
-from sacristy.gateway import api, pages
+from sacristy.errors import (
+    BodyTooLarge,
+    MethodNotAllowed,
+    NoSuchPage,
+    NotInitialised,
+    PredictionFailed,
+    RequestRefused,
+    SacristyError,
+)
+from sacristy.gateway import api, login, pages
+from sacristy.gateway.guard import Guard, csrf_token
+from sacristy.gateway.limits import Limits
 from sacristy.gateway.proxy import Proxy
+from sacristy.gateway.rights import TokenRole
 from sacristy.gateway.shadow import Shadow
+from sacristy.gateway.tokens import Tokens, admit
 from sacristy.serving.answers import error_answer
 from sacristy.settings import Settings
 
 log = logging.getLogger(__name__)
 
+SESSION_S = 12 * 3600
 MAX_BODY_BYTES = 16 * 1024 * 1024  # each model has a limit of its own below this one
 CONTENT_POLICY = "; ".join(
     [
@@ -46,6 +62,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("sacristy.gateway")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.strict_slashes = False
+    _set_up_sessions(app, settings)
+    _admit_own(settings)
+    guard = Guard(Tokens(settings.tokens_file), Limits(settings.home / "gateway" / "limits"))
+    guard.watch(app)
+    app.register_blueprint(login.routes(guard))
     app.register_blueprint(api.routes(proxy, Shadow(proxy, lambda _: None)))
     app.register_blueprint(pages.routes(proxy, settings))
     app.register_error_handler(SacristyError, error_answer)
@@ -55,8 +76,36 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
+def _admit_own(settings: Settings) -> None:
+    """Let in the tokens that were made for this machine, one for each role, where they are at hand."""
+    for role in TokenRole:
+        with suppress(NotInitialised):
+            admit(settings.tokens_file, role, role, settings.secret(f"gateway-{role}"))
+
+
+def _set_up_sessions(app: Flask, settings: Settings) -> None:
+    """Sign cookies that no script reads and no other site sends. Before `sacristy init` none outlives a worker."""
+    try:
+        app.secret_key = settings.secret("gateway-session-key")
+    except NotInitialised:
+        app.secret_key = secrets.token_urlsafe(32)
+    app.config.update(
+        SESSION_COOKIE_NAME="sacristy_session",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_SECURE=settings.gateway_url.startswith("https://"),
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=SESSION_S,
+    )
+    app.jinja_env.globals["csrf_token"] = csrf_token
+
+
 def _sign(response: Response) -> Response:
     response.headers.update(HEADERS)
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "no-store")
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="sacristy"'
     response.headers["X-Request-Id"] = g.get("request_id", "")
     return response
 

@@ -6,12 +6,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
 
-from sacristy.errors import SacristyError
+from sacristy.errors import NotAuthenticated, SacristyError
 from sacristy.gateway.api import asked_stage, listed
 from sacristy.gateway.forms import Form, choose_form
 from sacristy.gateway.proxy import Proxy, Question
+from sacristy.gateway.rights import Right, needs
 from sacristy.names import Stage
 from sacristy.settings import DATABASE, Settings
 
@@ -25,17 +27,21 @@ def routes(proxy: Proxy, settings: Settings) -> Blueprint:
         return {"run_link": lambda run: run_link(settings, run)}
 
     @pages.errorhandler(SacristyError)
-    def show_error(error: SacristyError) -> Response:
+    def show_error(error: SacristyError) -> AnyResponse:
+        if isinstance(error, NotAuthenticated) and "Authorization" not in request.headers:
+            return redirect("/login?" + urlencode({"next": request.full_path.rstrip("?")}), 303)
         response = make_response(render_template("error.html", error=error), error.http_status)
         if "retry_after_s" in error.fields:
             response.headers["Retry-After"] = str(error.fields["retry_after_s"])
         return response
 
     @pages.get("/")
+    @needs(Right.PREDICT)
     def index() -> str:
         return render_template("index.html", models=listed(proxy))
 
     @pages.get("/models/<model>")
+    @needs(Right.PREDICT)
     def try_model(model: str) -> str:
         stage = asked_stage()
         route = proxy.route(model, stage)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sacristy.errors import PathNotWritable
+from sacristy.gateway.rights import TokenRole
+from sacristy.gateway.tokens import admit, new_secret
 from sacristy.images.signature import PRIVATE, keys_of, new_private_key, public_pem
 from sacristy.settings import Role, Settings
 
@@ -29,6 +31,7 @@ FOLDERS = (
     "run",
 )
 KEYFILE = "mongodb-keyfile"
+SESSION_KEY = "gateway-session-key"
 KEYFILE_BYTES = 384  # as base64 512 characters; mongod takes 6 to 1024
 
 
@@ -51,6 +54,9 @@ def init(settings: Settings) -> InitReport:
             _note(report, make_secret(path, make), f"secrets/{name}")
         keys = keys_of(settings.home)
         _note(report, make_secret(keys.public_file, lambda: public_pem(keys.private())), keys.public_file.name)
+        for role in TokenRole:
+            new = admit(settings.tokens_file, role, role, settings.secret(token_secret(role)))
+            _note(report, new, f"gateway/tokens.json: {role}")
     except OSError as error:
         raise PathNotWritable(path=error.filename or settings.home, reason=error.strerror) from None
     return report
@@ -59,7 +65,13 @@ def init(settings: Settings) -> InitReport:
 def secret_makers() -> dict[str, Callable[[], str]]:
     """Return how each secret is generated, by file name."""
     passwords: dict[str, Callable[[], str]] = {f"mongodb-{role}": _password for role in Role}
-    return passwords | {KEYFILE: _keyfile, "gateway-token": _password, PRIVATE: new_private_key}
+    tokens = {token_secret(role): new_secret for role in TokenRole}
+    return passwords | tokens | {KEYFILE: _keyfile, SESSION_KEY: _password, PRIVATE: new_private_key}
+
+
+def token_secret(role: TokenRole) -> str:
+    """Return the file name of this machine's own token of a role."""
+    return f"gateway-{role}"
 
 
 def secret_mode(name: str) -> int:

@@ -108,7 +108,7 @@ def shorten_ready(toml):
 
 def load_on(clone):
     url = clone.json("status")["services"]["gateway"]["url"]
-    return Load(f"{url}/models/digits/predict", {"instances": [[0.0] * 64]})
+    return Load(f"{url}/models/digits/predict", {"instances": [[0.0] * 64]}, clone.token)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def story(clone):
 
 
 def load_on(clone):
-    return Load(clone.json("status")["services"]["gateway"]["url"] + "/models/digits/predict", BODY)
+    return Load(clone.json("status")["services"]["gateway"]["url"] + "/models/digits/predict", BODY, clone.token)
 
 
 def production(clone):

@@ -47,7 +47,7 @@ def test_an_answer_names_model_version_digest_and_run(demos):
     body = {"instances": [[0.0] * 64]}
     by_command = json.loads(clone.run("predict", "digits", "--json", json.dumps(body))[0])
     by_input = json.loads(clone.run("predict", "digits", "--json", "-", text_in=json.dumps(body))[0])
-    by_http = ask(f"{second['page']}/predict", body)
+    by_http = ask(f"{second['page']}/predict", body, clone.token)
     assert by_command == by_input == by_http
     assert by_http.keys() == {"predictions", "model", "version", "digest", "run"}
 
@@ -65,8 +65,9 @@ def test_the_run_leads_back_to_code_data_lock_and_weights(demos):
 
 
 def test_the_gateway_has_a_page_for_it(demos):
-    _, (_, second) = demos
-    with urllib.request.urlopen(second["page"]) as page:
+    clone, (_, second) = demos
+    request = urllib.request.Request(second["page"], headers={"Authorization": f"Bearer {clone.token}"})
+    with urllib.request.urlopen(request) as page:
         assert "digits" in page.read().decode()
         assert "default-src" in page.headers["Content-Security-Policy"]
 

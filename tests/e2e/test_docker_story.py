@@ -148,7 +148,7 @@ def test_a_killed_container_comes_back_where_it_was(released):
 def test_a_stage_moves_between_targets_without_a_failed_request(released):
     clone = released.clone
     gateway = clone.json("status")["services"]["gateway"]["url"]
-    with Load(f"{gateway}/models/digits/predict", INSTANCE) as load:
+    with Load(f"{gateway}/models/digits/predict", INSTANCE, clone.token) as load:
         clone.run("deploy", "digits", "production", "--target", "process")
         assert [name for name in containers(released) if "production" in name] == []
         clone.run("deploy", "digits", "production", "--target", "docker")

@@ -4,6 +4,7 @@
 const SIDE = 8; // cells of a drawing, each way
 const FINE = 4; // dots of a cell, each way: a cell's value is its share of inked dots
 const question = document.getElementById("question");
+const csrf = document.querySelector("meta[name=csrf]").content;
 const at = (id) => document.getElementById(id);
 
 class Drawing {
@@ -163,7 +164,7 @@ async function ask(instance) {
   const began = performance.now();
   const response = await fetch(question.dataset.predict, {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
+    headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
     body: JSON.stringify({ instances: [instance] }),
   });
   const answer = await response.json();

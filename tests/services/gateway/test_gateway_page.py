@@ -14,6 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from sacristy.names import Stage
 from sacristy.settings import Settings
+from sacristy.stack.init import init
 from sacristy.stack.ports import free_port
 from sacristy.targets.routes import Route, set_route
 
@@ -28,17 +29,23 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A gateway before three models with different schemas."""
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("pages")
-    settings = Settings(project=folder, home=folder / "home")
+    made = Settings(project=folder, home=folder / "home")
+    init(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def address(settings: Settings) -> Iterator[str]:
+    """A gateway before three models with different schemas."""
     servers, ports = [], {}
     for name in ("digits", "news", "other", "gateway"):
         ports[name] = free_port()
         app = "sacristy.gateway.app:create_app()" if name == "gateway" else "answering:app"
         argv = [sys.executable, "-m", "gunicorn", "--chdir", str(HERE), "--threads", "8", "--no-control-socket"]
         environment = {
-            "SACRISTY_PROJECT": str(folder),
+            "SACRISTY_PROJECT": str(settings.project),
             "SACRISTY_HOME": str(settings.home),
             "VERSION": "1",
             "KIND": name,
@@ -57,13 +64,17 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """A page whose console must stay empty: the content policy reports there too."""
+def page(address: str, settings: Settings) -> Iterator[Page]:
+    """A page that is logged in, whose console must stay empty: the content policy reports there too."""
     told: list[str] = []
     with sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
         page = browser.new_page()
         page.on("console", lambda message: told.append(message.text))
         page.on("pageerror", lambda error: told.append(str(error)))
+        page.goto(f"{address}/models/digits")  # which leads to the login, and back
+        page.fill("#token", settings.secret("gateway-application"))
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_selector("#question")
         yield page
     assert told == []
 

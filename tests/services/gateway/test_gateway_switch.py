@@ -16,12 +16,16 @@ from typing import Any
 import pytest
 import urllib3
 
+from sacristy.gateway.rights import TokenRole
+from sacristy.gateway.tokens import admit
 from sacristy.names import Stage
 from sacristy.settings import Settings
 from sacristy.stack.ports import free_port
 from sacristy.stack.services import gateway_program
 from sacristy.targets.routes import Route, set_route
 
+SECRET = "a token of the tests alone"
+AUTHORISED = {"Authorization": f"Bearer {SECRET}"}
 QUESTION = b'{"instances": [[0.0]]}'
 Server = tuple[subprocess.Popen[bytes], int]
 
@@ -30,7 +34,9 @@ Server = tuple[subprocess.Popen[bytes], int]
 def settings(tmp_path: Path) -> Settings:
     (tmp_path / "models" / "digits").mkdir(parents=True)
     (tmp_path / "models" / "digits" / "model.toml").touch()
-    return Settings(project=tmp_path, home=tmp_path / "home", mongodb_url="mongodb://127.0.0.1:1/nowhere")
+    made = Settings(project=tmp_path, home=tmp_path / "home", mongodb_url="mongodb://127.0.0.1:1/nowhere")
+    admit(made.tokens_file, "tests", TokenRole.APPLICATION, SECRET)
+    return made
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def start() -> Iterator[Callable[..., Server]]:
         process = subprocess.Popen(argv, env=os.environ | environment)
         started.append(process)
         http = urllib3.PoolManager(retries=urllib3.Retry(total=60, backoff_factor=0.1, backoff_max=0.2))
-        http.request("GET", f"http://127.0.0.1:{port}/openapi.json")
+        http.request("GET", f"http://127.0.0.1:{port}/health")
         http.clear()
         return process, port
 
@@ -97,7 +103,7 @@ class Load:
 
     def _ask(self) -> None:
         with urllib3.PoolManager(retries=False) as http:
-            headers = {"Content-Type": "application/json"}
+            headers = {"Content-Type": "application/json"} | AUTHORISED
             while not self._ending.is_set():
                 try:
                     answer = http.request("POST", self._url, body=QUESTION, headers=headers)
@@ -139,7 +145,9 @@ def test_it_starts_and_answers_without_models_and_without_a_database(
 ) -> None:
     url = gateway(start, settings)
     assert urllib3.request("GET", url + "/health").json() == {"status": "ok", "models": 0}
-    answer = urllib3.request("POST", url + "/models/digits/predict", json={"instances": [1]}, retries=False)
+    answer = urllib3.request(
+        "POST", url + "/models/digits/predict", json={"instances": [1]}, headers=AUTHORISED, retries=False
+    )
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
 
 
@@ -148,10 +156,10 @@ def test_an_instance_that_is_away_gives_503_until_it_is_back(settings: Settings,
     point(settings, serving[1], "1")
     url = gateway(start, settings) + "/models/digits/predict"
     stop(serving)
-    assert urllib3.request("POST", url, json={"instances": [1]}, retries=False).status == 503
+    assert urllib3.request("POST", url, json={"instances": [1]}, headers=AUTHORISED, retries=False).status == 503
     back = model_server(start, "2")
     point(settings, back[1], "2")
-    assert urllib3.request("POST", url, json={"instances": [1]}, retries=False).status == 200
+    assert urllib3.request("POST", url, json={"instances": [1]}, headers=AUTHORISED, retries=False).status == 200
 
 
 def test_what_is_no_http_gets_4xx_and_the_gateway_lives(settings: Settings, start: Callable[..., Server]) -> None:

@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 
 from sacristy.gateway import proxy
 from sacristy.gateway.app import MAX_BODY_BYTES, create_app
+from sacristy.gateway.rights import TokenRole
+from sacristy.gateway.tokens import add_token
 from sacristy.gateway.upstream import Answer, NotAnswered, TooSlow
 from sacristy.names import Stage
 from sacristy.settings import Settings
@@ -42,7 +44,10 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def client(settings: Settings) -> FlaskClient:
-    return create_app(settings).test_client()
+    client = create_app(settings).test_client()
+    token = add_token(settings.tokens_file, "tests", TokenRole.APPLICATION, "tests")
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return client
 
 
 @pytest.fixture

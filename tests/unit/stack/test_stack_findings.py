@@ -43,9 +43,9 @@ def test_a_secret_that_others_can_read_is_named_with_its_mend(settings: Settings
 
 
 def test_a_missing_secret_and_a_missing_folder_are_found(settings: Settings) -> None:
-    (settings.home / "secrets" / "gateway-token").unlink()
+    (settings.home / "secrets" / "gateway-session-key").unlink()
     (settings.home / "journals").rmdir()
-    assert "gateway-token" in next(check_secrets(settings)).what
+    assert "gateway-session-key" in next(check_secrets(settings)).what
     assert "journals" in next(check_folders(settings)).what
 
 

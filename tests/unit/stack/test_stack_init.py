@@ -34,8 +34,8 @@ def test_the_second_time_nothing_changes(settings: Settings) -> None:
 
 def test_only_what_is_missing_is_made(settings: Settings) -> None:
     init(settings)
-    (settings.home / "secrets" / "gateway-token").unlink()
-    assert init(settings).made == ["secrets/gateway-token"]
+    (settings.home / "secrets" / "gateway-session-key").unlink()
+    assert init(settings).made == ["secrets/gateway-session-key"]
 
 
 def test_secrets_differ_and_are_long(settings: Settings) -> None:
