@@ -39,6 +39,14 @@ TIERS = (
         ("dockerd", "docker", "debootstrap", "iptables"),
         ("docker.io", "debootstrap", "iptables"),
     ),
+    Tier(
+        "kubernetes",
+        ("containerd", "runc", "iptables", "ip", "kubectl", "zstd", "gcc", "docker-registry", "htpasswd", "openssl"),
+        (
+            *("docker.io", "iptables", "iproute2", "procps", "kubernetes-client", "zstd", "gcc", "libc6-dev"),
+            *("docker-registry", "apache2-utils", "openssl"),
+        ),
+    ),
     Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
 )
 

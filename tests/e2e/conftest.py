@@ -2,12 +2,19 @@
 
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import rig
 from engine import BASE
+from lampshop import Shop
+from services.conftest import mongod, mongod_program  # noqa: F401 - the fixtures
 from services.images.conftest import one_server  # noqa: F401 - the fixture
 from story import ROOT, Clone
+
+from sacristy.settings import Role
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +42,23 @@ def contained(engine, tmp_path_factory):
     finally:
         made.run("down")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shop(request, tmp_path_factory):
+    """A clone whose models run on a real cluster, pulled from a real registry."""
+    reason = rig.missing()
+    if reason:
+        pytest.skip(reason)
+    server, database = (request.getfixturevalue(name) for name in ("one_server", "mongod"))
+    with tempfile.TemporaryDirectory(prefix="sacristy-rig-") as place:  # short: sockets lie in it
+        cluster = rig.Rig(Path(place) / "run")
+        try:
+            folder = tmp_path_factory.mktemp("clustered") / "project"
+            subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+            made = Shop(Clone(folder, folder / ".sacristy"), cluster, server, database.url(Role.ADMIN))
+            made.open()
+            yield made
+            made.clone.run("down")
+        finally:
+            cluster.close()

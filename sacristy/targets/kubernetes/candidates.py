@@ -78,7 +78,7 @@ def pull_secret(workload: Workload, login: tuple[str, str]) -> Json:
 
 def _begin(cluster: Cluster, image: Image, place: str, own: str) -> None:
     """Wait until a pod's container was started; give up as soon as it is clear that it will not be."""
-    start = time.monotonic()
+    start, before = time.monotonic(), None
     while True:
         pod = cluster.get("Pod", place, own)
         if pod and has_begun(pod):
@@ -86,7 +86,9 @@ def _begin(cluster: Cluster, image: Image, place: str, own: str) -> None:
         waited = time.monotonic() - start
         found = hindrance(pod) if pod else Hindrance("Deleted", "its pod was deleted")
         if found and (not found.passing or waited > _patience(found)):
-            raise _not_started(image, found, place, own)
+            first = before if before and before.kind == found.kind else found  # later it says only that it waits
+            raise _not_started(image, first, place, own)
+        before = found or before
         if waited > BEGINNING_S:
             raise _not_started(image, Hindrance("Slow", f"it did not begin within {waited:.0f} s"), place, own)
         time.sleep(POLL_S)

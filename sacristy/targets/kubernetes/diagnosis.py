@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -105,7 +106,10 @@ def _of_container(container: Json) -> Hindrance | None:
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in NO_IMAGE:
         return Hindrance(
-            "NoImage", f"its image cannot be pulled: {message or reason}", reason == "ErrImagePull", PULLING
+            "NoImage",
+            f"its image cannot be pulled: {pulling_fault(message) or reason}",
+            reason == "ErrImagePull",
+            PULLING,
         )
     if reason in NOT_MADE:
         return Hindrance("NotMade", f"its container cannot be made: {message or reason}", True)
@@ -113,6 +117,11 @@ def _of_container(container: Json) -> Hindrance | None:
         ended = container.get("lastState", {}).get("terminated") or {}
         return Hindrance("Crashes", f"it ends again and again: {_how(ended)}")
     return Hindrance("Ended", _how(ended)) if ended else None
+
+
+def pulling_fault(message: str) -> str:
+    """Return the end of the chain of causes that the container runtime tells, which is the cause itself."""
+    return re.sub(r'failed to [a-z ]+ "[^"]+": ', "", re.sub(r"^rpc error: code = \w+ desc = ", "", message))
 
 
 def _how(ended: Json) -> str:

@@ -13,7 +13,8 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from sacristy.errors import ClusterAway, ClusterRefused, PodNotStarted, RegistryUnknownToCluster
-from sacristy.images.registry import Registry
+from sacristy.images.copy import copy_image
+from sacristy.images.registry import Access, Registry, open_registry
 from sacristy.names import Stage, parse_version
 from sacristy.project import load_model
 from sacristy.settings import Settings
@@ -60,6 +61,7 @@ class KubernetesTarget(Target):
         Where the pool of graphics processors is full and model.toml allows it, the pod gets none.
         """
         workload = self.workload(image, purpose)
+        self._send(image)
         self._prepare(workload)
         name = instance_name(image.model, purpose)
         try:
@@ -169,6 +171,16 @@ class KubernetesTarget(Target):
         if not location.startswith(("http://", "https://")):
             raise RegistryUnknownToCluster(location=location)
         return urlsplit(location).netloc
+
+    def _send(self, image: Image) -> None:
+        """Bring an image that was built here and not pushed yet to where the nodes pull from; no tag points at it."""
+        if self.registry.location != self._pulled_from.location:
+            copy_image(self.registry, self._pulled_from, image.model, image.digest)
+
+    @cached_property
+    def _pulled_from(self) -> Registry:
+        user, password = self.settings.registry_login
+        return open_registry(self.settings.registry_location, Access(user, password, self.settings.registry_ca))
 
     def _prepare(self, workload: Workload) -> None:
         """Bring what all pods of a namespace need."""

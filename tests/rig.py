@@ -1,0 +1,65 @@
+"""A real Kubernetes of the tests' own: the rig of ../shared/tools/kubernetes, or the cluster that KUBECONFIG names."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = ("containerd", "runc", "iptables", "ip", "openssl", "zstd", "kubectl", "docker-registry", "htpasswd")
+NODE = "10.250.0.1"  # this machine, as pods see it
+STARTING_S = 240  # the first start unpacks the binaries
+
+
+def place():
+    """Return the rig's folder, or None."""
+    named = os.environ.get("SACRISTY_KUBERNETES_RIG")
+    folder = Path(named) if named else ROOT.parent / "shared" / "tools" / "kubernetes"
+    return folder if (folder / "up.sh").is_file() else None
+
+
+def missing():
+    """Return why there can be no cluster here, or an empty string."""
+    if place() is None:
+        return "there is no rig (SACRISTY_KUBERNETES_RIG) beside this repository"
+    if os.geteuid() != 0:
+        return "a cluster of the tests' own needs root"
+    absent = [program for program in PROGRAMS if not shutil.which(program)]
+    return f"not installed: {', '.join(absent)}" if absent else ""
+
+
+class Rig:
+    """Two nodes, one of them a tainted pool that offers one nvidia.com/gpu to the scheduler."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._run(place() / "up.sh", folder, "--nodes", "2", "--metrics", timeout=STARTING_S)
+        self.kubeconfig = folder / "admin.conf"
+
+    def trust(self, registry, certificate):
+        """Let every node trust a registry's certificate. It is read at each pull."""
+        for node in ("lab", "lab2"):
+            there = self.folder / node / "certs.d" / registry
+            there.mkdir(parents=True, exist_ok=True)
+            shutil.copy(certificate, there / "ca.crt")
+            (there / "hosts.toml").write_text(
+                f'server = "https://{registry}"\n[host."https://{registry}"]\n  ca = "ca.crt"\n'
+            )
+
+    def kubectl(self, *words, check=True, text_in=None):
+        return self._run("kubectl", "--kubeconfig", self.kubeconfig, *words, check=check, text_in=text_in)
+
+    def get(self, *words):
+        """Return what `kubectl get` finds, as data."""
+        return json.loads(self.kubectl("get", *words, "--output", "json"))
+
+    def close(self):
+        self._run(place() / "down.sh", self.folder, timeout=120, check=False)
+
+    def _run(self, *argv, timeout=120, check=True, text_in=None):
+        done = subprocess.run(
+            list(map(str, argv)), capture_output=True, text=True, timeout=timeout, check=False, input=text_in
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
