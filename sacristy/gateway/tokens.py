@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,39}")
 NAME_GRAMMAR = "a lower-case letter, then up to 39 of a-z, 0-9, '.', '_' and '-', such as 'web-shop'"
-PER_SECOND = 500.0  # requests, of a token that names no limit of its own
+PER_SECOND = 2000.0  # requests, of a token that names no limit of its own
 
 
 @dataclass(frozen=True)
