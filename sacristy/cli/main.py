@@ -20,6 +20,7 @@ from sacristy.cli import (
     difference,
     environments,
     images,
+    jenkins,
     registry,
     release,
     serving,
@@ -62,6 +63,7 @@ for group in (
     data,
     weights,
     backup,
+    jenkins,
 ):
     group.add_to(app)
 
