@@ -4,13 +4,15 @@
 // This file starts the published server unchanged and puts a guard before it.
 //
 // PORT: the only port it may take. MONGO_URI: the database. OMNIBOARD_NAMES: host names, comma-separated, under which
-// a proxy offers it, besides 127.0.0.1 and localhost.
+// a proxy offers it, besides 127.0.0.1 and localhost. OMNIBOARD_LISTEN: an address other than 127.0.0.1, where only a
+// proxy reaches it. MONGO_PASSWORD_FILE: the password that MONGO_URI leaves out.
 
+const fs = require("fs");
 const http = require("http");
 const net = require("net");
 const path = require("path");
 
-const HOST = "127.0.0.1";
+const HOST = process.env.OMNIBOARD_LISTEN || "127.0.0.1";
 const PORT = Number(process.env.PORT);
 const NAMES = (process.env.OMNIBOARD_NAMES || "").split(",").filter(Boolean);
 const HOSTS = new Set([`127.0.0.1:${PORT}`, `localhost:${PORT}`, ...NAMES]);
@@ -53,6 +55,11 @@ net.Server.prototype.listen = function (port, started) {
   });
   return listen.call(this, { port: PORT, host: HOST }, started);
 };
+
+if (process.env.MONGO_PASSWORD_FILE) {
+  const password = encodeURIComponent(fs.readFileSync(process.env.MONGO_PASSWORD_FILE, "utf8").trim());
+  process.env.MONGO_URI = process.env.MONGO_URI.replace("@", `:${password}@`);
+}
 
 process.env.NODE_ENV = "production";
 process.env.OMNIBOARD_CONFIG = path.join(__dirname, "databases.js");

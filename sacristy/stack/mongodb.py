@@ -15,7 +15,7 @@ from sacristy.errors import OtherSecrets
 from sacristy.settings import REPLICA_SET, Role, Settings
 from sacristy.stack.ports import HOST
 from sacristy.tracking.database import reason
-from sacristy.tracking.schema import provision
+from sacristy.tracking.schema import keep_predictions, provision
 
 Client = MongoClient[dict[str, Any]]
 # mongod's error codes
@@ -34,16 +34,21 @@ def answers(port: int) -> str:
     return ""
 
 
-def prepare(settings: Settings, port: int) -> None:
-    """Make an answering mongod ready for use. Raises OtherSecrets, or pymongo's errors."""
+def prepare(settings: Settings, port: int, name: str = "") -> None:
+    """Make an answering mongod ready for use. Raises OtherSecrets, or pymongo's errors.
+
+    `name`: host:port by which the replica set knows itself and others find it, if that is not this host's loopback.
+    """
     password = settings.secret(f"mongodb-{Role.ADMIN}")
-    _initiate(port)
+    name = name or f"{HOST}:{port}"
+    _initiate(port, name)
     if not _knows(port, password):
         _wait_for_primary(port)
         _create_admin(settings, port, password)
     with _client(port, password) as client:
-        _adopt_port(client, port)
+        _adopt_name(client, name)
         _wait_for_primary(port)
+        keep_predictions(client, settings.prediction_days)
         provision(client, {role: settings.secret(f"mongodb-{role}") for role in Role})
 
 
@@ -54,9 +59,9 @@ def _client(port: int, password: str = "") -> Client:
     return MongoClient(HOST, port, directConnection=True, serverSelectionTimeoutMS=TIMEOUT_MS, w="majority", **user)
 
 
-def _initiate(port: int) -> None:
+def _initiate(port: int, name: str) -> None:
     """Make the replica set of one, through the localhost exception. Once there are users, there is one already."""
-    members = [{"_id": 0, "host": f"{HOST}:{port}"}]
+    members = [{"_id": 0, "host": name}]
     with _client(port) as client:
         hello = client.admin.command("hello")
         if "setName" in hello:
@@ -90,10 +95,9 @@ def _create_admin(settings: Settings, port: int, password: str) -> None:
         raise OtherSecrets(folder=settings.home / "mongodb" / "data", secret=secret) from None
 
 
-def _adopt_port(client: Client, port: int) -> None:
-    """Write the port into the replica set's own record, where it has changed."""
+def _adopt_name(client: Client, host: str) -> None:
+    """Write the port, or name, into the replica set's own record, where it has changed."""
     config = _replica_config(client)
-    host = f"{HOST}:{port}"
     if config["members"][0]["host"] != host:
         config["members"][0]["host"] = host
         config["version"] += 1

@@ -1,0 +1,147 @@
+"""`sacristy init --compose`: this site's .env, secrets, authority and certificates; made once, never overwritten.
+
+Containers run as one user who is not root and may read the secrets that are mounted into them: whoever runs this, or
+65532 where that is root. No file here is readable for anybody else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from sacristy import __version__
+from sacristy.errors import InvalidHostName, PathNotWritable
+from sacristy.images.signature import PRIVATE, PUBLIC, Keys, public_pem
+from sacristy.settings import Settings
+from sacristy.stack.ceph.bringup import make_keys
+from sacristy.stack.ceph.provision import read_plan
+from sacristy.stack.composed.certificates import Pair, new_authority, new_certificate
+from sacristy.stack.composed.clients import client_files
+from sacristy.stack.composed.place import ROLES, Place, place_of
+from sacristy.stack.init import InitReport, make_secret, secret_makers
+
+HOST_NAME = re.compile(r"(?=.{1,200}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+UNPRIVILEGED = 65532
+SOCKET = "/var/run/docker.sock"
+LOGINS = (*ROLES, "operator")  # operator: the operator's own, which reads the registry
+LOCAL = ("localhost", "127.0.0.1")
+BCRYPT_ROUNDS = 1 << 10
+IMAGES = ("nginx", "mongodb", "stack", "omniboard", "store", "registry", "operator")
+TLS_SERVICES = ("mongodb", "registry", "store")
+
+
+def init_composed(settings: Settings, name: str, port: int = 443) -> InitReport:
+    """Make what is missing of .env, secrets/ and clients/. Raises InvalidHostName or PathNotWritable."""
+    if not HOST_NAME.fullmatch(name):
+        raise InvalidHostName(name=name)
+    place, report = place_of(settings), InitReport([], [])
+    try:
+        place.secrets.mkdir(mode=0o700, exist_ok=True)
+        _make(report, place.env, lambda: environment(name, port))
+        name, port = place.values()["SACRISTY_NAME"], int(place.values()["SACRISTY_PORT"])  # what was said at first
+        for file, make in secret_files(place, name).items():
+            _make(report, place.secrets / file, make)
+        plan = read_plan(settings.project / "ceph" / "store.toml")
+        make_keys(settings.model_copy(update={"home": place.folder}), plan)
+        for path, text in client_files(place, name, port).items():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(report, path, lambda text=text: text)  # type: ignore[misc]
+        _hand_over(place)
+    except OSError as error:
+        raise PathNotWritable(path=error.filename or place.folder, reason=error.strerror) from None
+    return report
+
+
+def environment(name: str, port: int) -> str:
+    """Return the text of .env."""
+    root = os.getuid() == 0
+    values = {
+        "COMPOSE_PROJECT_NAME": "sacristy",
+        "COMPOSE_PROFILES": "core",
+        "SACRISTY_NAME": name,
+        "SACRISTY_ADDRESS": "0.0.0.0",  # noqa: S104 - the one door
+        "SACRISTY_PORT": str(port),
+        "SACRISTY_BASE": "python:3.11-slim-bookworm",
+        "SACRISTY_UID": str(UNPRIVILEGED if root else os.getuid()),
+        "SACRISTY_GID": str(UNPRIVILEGED if root else os.getgid()),
+        "SACRISTY_DOCKER_SOCKET": engine_socket(),
+        "SACRISTY_DOCKER_GID": str(_group_of(engine_socket())),
+        "SACRISTY_STORE_GIB": "20",
+    } | {f"SACRISTY_IMAGE_{image.upper()}": f"sacristy/{image}:{__version__}" for image in IMAGES}
+    head = "# This site's own settings for compose.yaml. No secret is here. Images are built under these names."
+    return "\n".join([head, *(f"{key}={value}" for key, value in values.items())]) + "\n"
+
+
+def secret_files(place: Place, name: str) -> dict[str, Callable[[], str]]:
+    """Return how each secret is made, in an order in which each may read those before it."""
+    folder = place.secrets
+    sites = (name, f"*.{name}", *LOCAL)
+    files: dict[str, Callable[[], str]] = dict(secret_makers())
+    files |= {f"login-{who}": lambda: secrets.token_urlsafe(24) for who in LOGINS}
+    files["htpasswd"] = lambda: "".join(_login(folder, who) for who in LOGINS)
+    files[PUBLIC] = lambda: public_pem(Keys(folder / PRIVATE, folder / PUBLIC).private())
+    files["authority.pem"] = lambda: _joined(new_authority(f"Sacristy at {name}"))
+    files["ca.pem"] = lambda: _split((folder / "authority.pem").read_text()).certificate
+    files["front.pem"] = lambda: _signed(folder, sites)
+    for service in TLS_SERVICES:
+        files[f"{service}.pem"] = lambda service=service: _signed(folder, (service, f"{service}.{name}", *LOCAL))  # type: ignore[misc]
+    return files
+
+
+def hashed(password: str) -> str:
+    """Return a password's bcrypt hash, which nginx and the registry both understand."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import crypt
+    return crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=BCRYPT_ROUNDS))  # noqa: S324 - bcrypt
+
+
+def engine_socket() -> str:
+    """Return the path of the engine's socket."""
+    host = os.environ.get("DOCKER_HOST", "")
+    return host.removeprefix("unix://") if host.startswith("unix://") else SOCKET
+
+
+def _make(report: InitReport, path: Path, make: Callable[[], str]) -> None:
+    made = make_secret(path, make)
+    (report.made if made else report.kept).append(str(path.relative_to(path.parents[0].parent)))
+
+
+def _login(folder: Path, who: str) -> str:
+    return f"{who}:{hashed((folder / f'login-{who}').read_text())}\n"
+
+
+def _signed(folder: Path, names: tuple[str, ...]) -> str:
+    return _joined(new_certificate(names, _split((folder / "authority.pem").read_text())))
+
+
+def _joined(pair: Pair) -> str:
+    return pair.certificate + pair.key
+
+
+def _split(text: str) -> Pair:
+    certificate, begin, key = text.partition("-----BEGIN PRIVATE KEY-----")
+    return Pair(certificate, begin + key)
+
+
+def _group_of(path: str) -> int:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0
+    return found.st_gid if stat.S_ISSOCK(found.st_mode) else 0
+
+
+def _hand_over(place: Place) -> None:
+    """Give the secrets to the user of the containers, where root made them. The authority's key stays root's."""
+    if os.getuid() != 0:
+        return
+    values = place.values()
+    for path in place.secrets.iterdir():
+        if path.name != "authority.pem":
+            os.chown(path, int(values["SACRISTY_UID"]), int(values["SACRISTY_GID"]))

@@ -1,0 +1,158 @@
+"""`up`, `down` and `status` with --compose: the same three as for the embedded stack, of containers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sacristy.commands import feed, run
+from sacristy.errors import CommandFailed, ProgramMissing, ServiceUnhealthy
+from sacristy.settings import Settings
+from sacristy.stack.composed import commands
+from sacristy.stack.composed.contexts import gather
+from sacristy.stack.composed.place import PROFILES, STATE, Place, place_of
+from sacristy.stack.status import ServiceState
+
+Progress = Callable[[str], None]
+MEND = "install Docker Compose (Debian 12: apt-get install docker-compose), and a Docker engine of 20.10 or later"
+HEALTHY_WITHIN_S = 240.0
+BUILD_WITHIN_S, START_WITHIN_S, ASK_WITHIN_S = 3600.0, 600.0, 60.0
+LAST_LINES = 15
+ONE_SHOTS = ("prepare",)  # they end with 0 when their work is done
+SITES = {"nginx": "", "gateway": "", "omniboard": "omniboard", "registry": "registry", "store": "store"}
+
+
+def up(
+    settings: Settings, profiles: Sequence[str] = (), progress: Progress = lambda _: None, *, build: bool = False
+) -> dict[str, ServiceState]:
+    """Build what is not built, start what does not run, wait until all is healthy, and return the services' states.
+
+    `profiles`: none for those that .env names. Raises NotComposed, ProgramMissing, CommandFailed or ServiceUnhealthy.
+    """
+    place = place_of(settings)
+    chosen = profiles_of(place, profiles)
+    program = find_program()
+    progress("gather what images are built from")
+    gather(settings)
+    if build or not _built(place, chosen, program):
+        progress("build the images; the first time takes minutes")
+        _compose(program, place, chosen, "build", within_s=BUILD_WITHIN_S)
+    progress("start the services, in the order of their health")
+    _compose(program, place, chosen, "up", "--detach", "--no-build", "--remove-orphans", within_s=START_WITHIN_S)
+    progress("wait until all of them are healthy")
+    return wait_healthy(place)
+
+
+def down(settings: Settings) -> list[str]:
+    """Stop and remove every container, the models' too, and return the names of the services. Data stays."""
+    place = place_of(settings)
+    names = sorted(states(place))
+    ours = run(commands.models(home_mark()), timeout_s=ASK_WITHIN_S).split()
+    program = find_program()
+    _compose(program, place, PROFILES, "stop", within_s=START_WITHIN_S)  # the operator first: it would start them again
+    if ours:
+        run(commands.remove(ours), timeout_s=START_WITHIN_S)
+    _compose(program, place, PROFILES, "down", within_s=START_WITHIN_S)
+    return names
+
+
+def states(place: Place) -> dict[str, ServiceState]:
+    """Return the state of every service that has a container, by name. Raises NotComposed, CommandFailed."""
+    project = place.values()["COMPOSE_PROJECT_NAME"]
+    ids = run(commands.containers_of(project), timeout_s=ASK_WITHIN_S).split()
+    found = json.loads(run(commands.inspect(ids), timeout_s=ASK_WITHIN_S)) if ids else []
+    named = {container["Config"]["Labels"][commands.SERVICE_LABEL]: container for container in found}
+    return {name: state_of(name, container, place) for name, container in sorted(named.items())}
+
+
+def state_of(name: str, container: Mapping[str, Any], place: Place) -> ServiceState:
+    """Return what the engine's description of a container means."""
+    state = container["State"]
+    url = place.url(SITES[name]) if name in SITES else ""
+    if name in ONE_SHOTS:
+        ended = state["Status"] == "exited" and state["ExitCode"] == 0
+        return ServiceState(ended, url, "" if ended else f"{state['Status']}, code {state['ExitCode']}")
+    health = state.get("Health", {}).get("Status", "healthy")
+    ready = bool(state["Running"]) and health == "healthy"
+    return ServiceState(ready, url, "" if ready else _why(container, health))
+
+
+def wait_healthy(place: Place, within_s: float = HEALTHY_WITHIN_S) -> dict[str, ServiceState]:
+    """Wait until every service is ready, and return the states. Raises ServiceUnhealthy with its last lines."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = states(place)
+        late = {name: state for name, state in found.items() if not state.ready}
+        if not late and found:
+            return found
+        if time.monotonic() > deadline:
+            name, state = next(iter(late.items()), ("compose", ServiceState(False, "", "nothing runs")))
+            raise _unhealthy(place, name, state.detail)
+        time.sleep(0.5)
+
+
+def find_program() -> tuple[str, ...]:
+    """Return the words that run Docker Compose. Raises ProgramMissing."""
+    for words in (commands.PLUGIN, commands.PROGRAM_OF_ITS_OWN):
+        try:
+            run([*words, "version"], timeout_s=ASK_WITHIN_S)
+        except (CommandFailed, ProgramMissing):
+            continue
+        return words
+    raise ProgramMissing(program="docker compose", mend=MEND)
+
+
+def profiles_of(place: Place, asked: Sequence[str]) -> list[str]:
+    """Return the profiles that were asked for with `core`, or those that .env names."""
+    given = place.values().get("COMPOSE_PROFILES", "core").split(",")
+    return sorted({"core", *(asked or given)})
+
+
+def home_mark() -> str:
+    """Return what the operator marks its containers with: its home folder, in every composed stack the same."""
+    return hashlib.sha256(str(Path(STATE)).encode()).hexdigest()[:16]
+
+
+def container_name(place: Place, service: str) -> str:
+    """Return the id of a service's container, or an empty string."""
+    project = place.values()["COMPOSE_PROJECT_NAME"]
+    argv = [*commands.containers_of(project), "--filter", f"label={commands.SERVICE_LABEL}={service}"]
+    return run(argv, timeout_s=ASK_WITHIN_S).strip()
+
+
+def _compose(program: Sequence[str], place: Place, profiles: Sequence[str], *words: str, within_s: float) -> str:
+    """Run compose. What the shell's environment says of the site would win over .env, so it is taken out."""
+    ours = place.values()
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    environment |= {"COMPOSE_HTTP_TIMEOUT": "300", "COMPOSE_DOCKER_CLI_BUILD": "0", "DOCKER_BUILDKIT": "0"}
+    return run(commands.compose(program, place, profiles, *words), environment=environment, timeout_s=within_s)
+
+
+def _built(place: Place, profiles: Sequence[str], program: Sequence[str]) -> bool:
+    """Say whether the engine has every image that the profiles name."""
+    text = _compose(program, place, profiles, "config", within_s=ASK_WITHIN_S)
+    names = {line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("    image: ")}
+    try:
+        run(["docker", "image", "inspect", "--format", "{{.Id}}", *sorted(names)], timeout_s=ASK_WITHIN_S)
+    except CommandFailed:
+        return False
+    return True
+
+
+def _why(container: Mapping[str, Any], health: str) -> str:
+    state = container["State"]
+    if not state["Running"]:
+        return f"{state['Status']}, code {state['ExitCode']}, restarted {container['RestartCount']} times"
+    last = (state.get("Health", {}).get("Log") or [{}])[-1].get("Output", "").strip()
+    return f"{health}: {last.splitlines()[-1][:160]}" if last else str(health)
+
+
+def _unhealthy(place: Place, name: str, reason: str) -> ServiceUnhealthy:
+    identity = container_name(place, name)
+    last = feed(commands.log_tail(identity, LAST_LINES), lambda _: None) if identity else ""
+    return ServiceUnhealthy(service=name, reason=reason, command=f"docker logs {identity[:12]}", cause=last)
