@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +22,12 @@ from rich.table import Table
 from sacristy.errors import SacristyError
 from sacristy.names import Version
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+JsonFlag = Annotated[
+    bool,
+    typer.Option(
+        "--json", help='Print JSON instead of a table; what JSON has no number for is "NaN", "Infinity", "-Infinity".'
+    ),
+]
 
 WIDE = 240  # where output is no terminal, lines are not folded: grep finds whole words
 
@@ -32,9 +39,20 @@ def emit(data: Any, as_json: bool, show: Callable[[], None]) -> None:
     """Print data as JSON, or let `show` print it for people."""
     if as_json:
         options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
-        sys.stdout.write(orjson.dumps(data, option=options, default=_plain).decode() + "\n")
+        sys.stdout.write(orjson.dumps(spelled(data), option=options, default=_plain).decode() + "\n")
     else:
         show()
+
+
+def spelled(data: Any) -> Any:
+    """Return data with NaN and infinities as words, which JSON would otherwise show as null, like a missing value."""
+    if isinstance(data, float):
+        return data if math.isfinite(data) else json.dumps(data)
+    if isinstance(data, dict):
+        return {name: spelled(value) for name, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [spelled(item) for item in data]
+    return data
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
@@ -115,5 +133,5 @@ def fail(error: SacristyError) -> None:
 def _plain(value: Any) -> Any:
     """Records as objects; names (a version, a path, an id) as people write them."""
     if is_dataclass(value) and not isinstance(value, Version):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return spelled({field.name: getattr(value, field.name) for field in fields(value)})
     return str(value)

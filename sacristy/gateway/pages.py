@@ -10,6 +10,7 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sacristy.errors import NotAuthenticated, SacristyError
+from sacristy.gateway import records
 from sacristy.gateway.api import asked_stage, listed
 from sacristy.gateway.forms import Form, choose_form
 from sacristy.gateway.proxy import Proxy, Question
@@ -55,6 +56,7 @@ def routes(proxy: Proxy, settings: Settings) -> Blueprint:
             predict=f"/models/{model}/predict?" + urlencode({"stage": stage}),
         )
 
+    records.add_to(pages, settings)
     return pages
 
 

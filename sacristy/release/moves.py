@@ -17,7 +17,7 @@ from sacristy.names import Stage
 from sacristy.release.desk import Desk, Document
 from sacristy.release.order import OLDEST_FIRST, next_place
 from sacristy.targets.target import Image
-from sacristy.tracking.runs import annotate
+from sacristy.tracking.runs import CARD_DUE, annotate
 
 Action = Literal["promoted", "rolled_back", "adopted"]
 COLLECTION = "promotions"
@@ -93,9 +93,14 @@ def begin(desk: Desk, event: Document) -> None:
 
 
 def note(desk: Desk, event: Document) -> None:
-    """Note the move in the run."""
+    """Note the move in the run, and in those that the stage had before."""
+    stage = event["stage"]
+    there = {"sacristy.stage": stage, "experiment.name": event["model"], "_id": {"$ne": event["run"]}}
+    left = {f"sacristy.stages.{stage}.until": event["at"], CARD_DUE: ObjectId()}
+    desk.database.runs.update_many(there, {"$pull": {"sacristy.stage": stage}, "$set": left})
     facts = {"digest": event["to"], "at": event["at"], "by": event["by"]}
-    annotate(desk.database, event["run"], f"stages.{event['stage']}", facts)
+    annotate(desk.database, event["run"], f"stages.{stage}", facts)
+    desk.database.runs.update_one({"_id": event["run"]}, {"$addToSet": {"sacristy.stage": stage}})
 
 
 def finish(desk: Desk, event: Document) -> None:

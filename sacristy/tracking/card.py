@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sacristy.tracking.links import answer_link, image_link, weights_link
 from sacristy.tracking.outline import Outline
 from sacristy.tracking.state import RunState
 
@@ -21,6 +23,14 @@ figure{display:inline-block;margin:0 1rem 1rem 0}figcaption{font-size:.85rem;col
 svg{background:#f6f6f4;border-radius:4px}polyline{fill:none;stroke:#2a6f97;stroke-width:1.5}
 code{background:#f6f6f4;padding:.1rem .3rem;border-radius:3px;overflow-wrap:anywhere}
 """
+
+
+@dataclass(frozen=True)
+class Link:
+    """A text that leads to an address; only the text, where there is none."""
+
+    text: str
+    address: str
 
 
 def write_card(folder: Path, state: RunState, run: int | None, gateway: str = "") -> None:
@@ -51,10 +61,10 @@ def card(
         _table("Result", _flat(about.get("result"))),
         f"<h2>Curves</h2>{figures}" if figures else "",
         _table("Where it comes from", _origin(about)),
-        _table("What became of it", release(about)),
-        _table("Weights", {f["name"]: f"{f['digest']} · {f['size']:,} bytes" for f in _weights(about)}),
+        _table("What became of it", release(about, gateway)),
+        _table("Weights", {file["name"]: _weights_link(file, gateway) for file in _weights(about)}),
         _table("Configuration", _flat(about.get("config"))),
-        _next_steps(model, run, gateway),
+        _next_steps(about, model, run),
     ]
     head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{_text(title)}</title><style>{STYLE}</style>"
     return head + "\n".join(section for section in sections if section) + "</html>\n"
@@ -105,26 +115,43 @@ def _origin(about: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in rows.items() if value}
 
 
-def release(about: dict[str, Any]) -> dict[str, Any]:
+def release(about: dict[str, Any], gateway: str = "") -> dict[str, Any]:
     """Return the run's image, its verdict, and the stages that it was moved to, as rows."""
     verdict = about.get("sacristy.acceptance") or {}
+    model = str(about.get("sacristy.model", ""))
     rows: dict[str, Any] = {}
     if verdict:
-        rows["image"] = f"{about.get('sacristy.model')}:{verdict.get('version')} · {verdict.get('digest')}"
+        digest = str(verdict.get("digest"))
+        rows["image"] = Link(f"{model}:{verdict.get('version')} · {digest}", image_link(gateway, model, digest))
         rows["acceptance"] = "passed" if verdict.get("passed") else f"not passed: {verdict.get('reason')}"
     for stage, move in (about.get("sacristy.stages") or {}).items():
-        rows[f"moved to {stage}"] = f"{move.get('at'):%Y-%m-%d %H:%M} by {move.get('by')}"
+        rows[f"moved to {stage}"] = f"{_minute(move.get('at'))} by {move.get('by')}"
+        if move.get("until"):
+            rows[f"moved to {stage}"] += f", until {_minute(move['until'])}"
+        else:
+            rows[f"answers in {stage}"] = Link(f"ask {model} in {stage}", answer_link(gateway, model, stage))
     for stage, place in (about.get("sacristy.deployments") or {}).items():
         rows[f"deployment in {stage}"] = f"{place.get('state')} on {place.get('target')} {place.get('reason', '')}"
     return rows
 
 
-def _next_steps(model: str, run: int | None, gateway: str) -> str:
-    link = f'<p><a href="{_text(gateway)}/models/{_text(model)}">Ask the model</a></p>' if gateway else ""
+def _next_steps(about: dict[str, Any], model: str, run: int | None) -> str:
     if run is None:
-        return link
-    commands = (f"sacristy show {run}", f"sacristy reproduce {run}", f"sacristy release {model} --run {run}")
-    return "<h2>Next</h2>" + "".join(f"<p><code>{command}</code></p>" for command in commands) + link
+        return ""
+    rows = {"see it whole": f"sacristy show {run} --metrics", "repeat it": f"sacristy reproduce {run}"}
+    if about.get("sacristy.weights") and not about.get("sacristy.acceptance"):
+        rows["release it"] = f"sacristy release {model} --run {run}"
+    lines = "".join(f"<tr><th>{what}<td><code>{_text(command)}</code>" for what, command in rows.items())
+    return f"<h2>Next</h2><table>{lines}</table>"
+
+
+def _weights_link(file: dict[str, Any], gateway: str) -> Link:
+    name, digest = str(file["name"]), str(file["digest"])
+    return Link(f"{digest} · {file['size']:,} bytes", weights_link(gateway, digest, name))
+
+
+def _minute(moment: Any) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
 
 
 def _weights(about: dict[str, Any]) -> list[dict[str, Any]]:
@@ -149,4 +176,9 @@ def _table(title: str, rows: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    return html.escape(str(value))
+    if not isinstance(value, Link):
+        return html.escape(str(value))
+    if not value.address.startswith(("http://", "https://")):
+        return html.escape(value.text)
+    # Omniboard shows the card in a sandboxed frame, out of which a click may only lead as a whole.
+    return f'<a target="_top" href="{html.escape(value.address)}">{html.escape(value.text)}</a>'

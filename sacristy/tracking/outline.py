@@ -44,6 +44,11 @@ class Outline:
             self._sort_in(steps, values, times)
         self._last = (self.count - 1, steps[-1], values[-1], times[-1])
 
+    @property
+    def last(self) -> float | None:
+        """The last value, or None before the first."""
+        return self._last[2] if self.count else None
+
     def points(self) -> tuple[list[int], list[float], list[int]]:
         """Return steps, values and times, in the order in which they were added."""
         if self._width == 1:

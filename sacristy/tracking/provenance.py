@@ -31,9 +31,8 @@ def provenance(settings: Settings, name: str, script_folder: Path) -> tuple[dict
         "dirty": sources.dirty,
         "sources": sources.fingerprint,
         "code": list(code),
-        "lock": _lock(settings.project, name),
         "user": settings.user,
-    }
+    } | _declared(settings.project, name)
     for key, variable in (("parent", PARENT), ("repeats", REPEATS)):
         run = os.environ.get(variable, "")
         if run.isdecimal():
@@ -57,8 +56,10 @@ def _code(project: Path, name: str, script_folder: Path) -> Sequence[str]:
     return sorted(path.name for path in project.glob("*.py")) if folder == "." else [folder]
 
 
-def _lock(project: Path, name: str) -> str:
+def _declared(project: Path, name: str) -> dict[str, str]:
+    """Return the model's lock and its main metric, as its folder declares them."""
     try:
-        return load_model(project, name).lock_hash
+        model = load_model(project, name)
+        return {"lock": model.lock_hash, "main_metric": model.file.main_metric}
     except (SacristyError, OSError):  # a script beside the project's models: nothing can be built from it
-        return ""
+        return {"lock": "", "main_metric": ""}

@@ -18,7 +18,11 @@ RUNS = ("runs", "points", "metrics", "fs.files", "fs.chunks")
 OMNIBOARD_OWN = ("omniboard.settings", "omniboard.metric.columns", "omniboard.custom.columns")
 RECORDS = ("evidence", "approvals", "promotions", "deployments")  # the audit trail: added to, never removed from
 SEQUENCES = "sequences"  # counted on, never back
-SERVICE_OWN = ("locks",)
+PREDICTIONS = "predictions"  # a time series
+COUNTED = ("prediction_counts", "comparisons")
+FEEDBACK = "feedback"
+COUNTS_PER_MINUTE_S = 7 * 86_400
+SERVICE_OWN = ("locks", "watchers")
 
 INDEXES: dict[str, list[IndexModel]] = {
     "runs": [
@@ -39,6 +43,17 @@ INDEXES: dict[str, list[IndexModel]] = {
     "approvals": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("digest", ASCENDING)])],
     "promotions": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("seq", ASCENDING)])],
     "deployments": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("at", DESCENDING)])],
+    "prediction_counts": [
+        IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("span", ASCENDING), ("at", ASCENDING)]),
+        IndexModel(
+            [("at", ASCENDING)],
+            name="minutes go",
+            expireAfterSeconds=COUNTS_PER_MINUTE_S,
+            partialFilterExpression={"span": "minute"},
+        ),
+    ],
+    "comparisons": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("at", ASCENDING)])],
+    "feedback": [IndexModel([("model", ASCENDING), ("stage", ASCENDING), ("at", ASCENDING)])],
     "metrics": [IndexModel([("run_id", ASCENDING), ("name", ASCENDING)], unique=True)],
     "fs.chunks": [IndexModel([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)],
     "fs.files": [IndexModel([("filename", ASCENDING), ("uploadDate", ASCENDING)])],
@@ -46,19 +61,20 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 COLUMNS = {
     "Model": "experiment.name",
+    "Score": "sacristy.score",
     "Weights": "info.weights.size_bytes",
     "Complete": "sacristy.journal.complete",
     "Image": "sacristy.acceptance.digest",
     "Accepted": "sacristy.acceptance.passed",
-    "In staging since": "sacristy.stages.staging.at",
-    "In production since": "sacristy.stages.production.at",
+    "Stage": "sacristy.stage",
+    "Deployed": "sacristy.deployments.production.state",
 }
 
 
 def provision(admin: MongoClient[Any], passwords: Mapping[Role, str]) -> None:
     """Make roles and users (all but the administrator) with these passwords, indexes, and Omniboard's columns."""
     database = admin[DATABASE]
-    for role in (Role.TRAINING, Role.SERVICE, Role.OMNIBOARD):
+    for role in (Role.TRAINING, Role.SERVICE, Role.OMNIBOARD, Role.GATEWAY):
         _set_role(database, role)
         if role in passwords:
             _set_user(database, role, passwords[role])
@@ -67,6 +83,15 @@ def provision(admin: MongoClient[Any], passwords: Mapping[Role, str]) -> None:
     for name, path in COLUMNS.items():
         column = {"name": name, "config_path": path}
         database["omniboard.custom.columns"].update_one({"config_path": path}, {"$setOnInsert": column}, upsert=True)
+
+
+def keep_predictions(admin: MongoClient[Any], days: int) -> None:
+    """Make the time series of predictions, and have MongoDB forget what is older than so many days."""
+    database, seconds = admin[DATABASE], days * 86_400
+    if PREDICTIONS not in database.list_collection_names(filter={"name": PREDICTIONS}):
+        series = {"timeField": "at", "metaField": "of", "granularity": "seconds"}
+        database.create_collection(PREDICTIONS, timeseries=series, expireAfterSeconds=seconds)
+    database.command("collMod", PREDICTIONS, expireAfterSeconds=seconds)
 
 
 def create_admin(client: MongoClient[Any], password: str) -> None:
@@ -81,6 +106,10 @@ def privileges(role: Role) -> list[dict[str, Any]]:
     if role is Role.SERVICE:
         records = [_on(name, APPEND) for name in (*RECORDS, SEQUENCES)]
         return [_on("", READ), _on("runs", ["find", "update"]), *records, *(_on(name, KEEP) for name in SERVICE_OWN)]
+    if role is Role.GATEWAY:
+        read = [_on(name, READ) for name in RECORDS]
+        own = [_on(PREDICTIONS, ["find", "insert"]), _on(FEEDBACK, ["find", "insert"])]
+        return [*read, *own, *(_on(name, APPEND) for name in COUNTED)]
     return [_on("", READ), _on("runs", ["find", "update"]), *(_on(name, KEEP) for name in OMNIBOARD_OWN)]
 
 

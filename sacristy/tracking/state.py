@@ -84,10 +84,20 @@ class RunState:
         self._set("stop_time", when(words["time"]))
         if "result" in words:
             self._keep("result", words["result"])
+        self._score(words.get("result"))
         if words.get("fail_trace"):
             self._set("fail_trace", words["fail_trace"])
         self._set("sacristy.journal.lost", words.get("lost", 0))
         self._set("sacristy.journal.refused", words.get("refused", 0))
+
+    def _score(self, result: Any) -> None:
+        """Set the run's score: its main metric, as the result names it, else as it was last logged."""
+        metric = str(self.about.get("sacristy.main_metric") or "")
+        score = result.get(metric.rpartition(".")[2]) if isinstance(result, dict) else None
+        if score is None and metric in self.metrics:
+            score = self.metrics[metric].outline.last
+        if isinstance(score, (int, float)):
+            self._set("sacristy.score", float(score))
 
     def dead(self) -> None:
         """Note that the run's process died without last words."""

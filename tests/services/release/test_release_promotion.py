@@ -35,6 +35,22 @@ def test_a_promotion_moves_the_tag_and_records_who_what_and_why(bench):
     assert run["sacristy"]["stages"]["production"]["digest"] == image.digest
 
 
+def test_a_run_knows_which_stages_it_has_and_until_when_it_had_them(bench):
+    first, second = bench.image(), bench.image()
+    for image, stage in ((first, STAGING), (first, PRODUCTION), (second, PRODUCTION)):
+        promotion.promote(bench.desk(), image, stage, "next")
+
+    def ours(image):
+        return bench.admin.runs.find_one({"_id": image.run})["sacristy"]
+
+    assert (ours(first)["stage"], ours(second)["stage"]) == (["staging"], ["production"])
+    assert "until" not in ours(first)["stages"]["staging"]
+    assert ours(first)["stages"]["production"]["until"] == ours(second)["stages"]["production"]["at"]
+    promotion.rollback(bench.desk(), bench.model, PRODUCTION, "no")
+    assert (sorted(ours(first)["stage"]), ours(second)["stage"]) == (["production", "staging"], [])
+    assert "until" not in ours(first)["stages"]["production"]
+
+
 def test_without_an_acceptance_test_nothing_moves(bench):
     with pytest.raises(NoEvidence, match="has no acceptance test"):
         promotion.promote(bench.desk(), bench.image(accepted=None), STAGING, "")

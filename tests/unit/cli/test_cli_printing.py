@@ -1,4 +1,6 @@
 import json
+import math
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +10,12 @@ from sacristy.images.image import Image
 from sacristy.names import Version
 
 
+@dataclass
+class Row:
+    first: float
+    second: float | None
+
+
 def test_json_writes_versions_and_paths_as_people_do(capsys):
     image = Image("news", Version(42, 1), 42, "sha256:x")
     printing.emit({"image": image, "folder": Path("/a"), "at": datetime(2026, 1, 2, tzinfo=UTC)}, True, lambda: None)
@@ -15,6 +23,15 @@ def test_json_writes_versions_and_paths_as_people_do(capsys):
         "image": {"model": "news", "version": "42.1", "run": 42, "digest": "sha256:x"},
         "folder": "/a",
         "at": "2026-01-02T00:00:00+00:00",
+    }
+
+
+def test_json_keeps_apart_what_it_has_no_number_for(capsys):
+    line = [[0, math.nan], (1, math.inf), [2, -math.inf], [3, 0.5]]
+    printing.emit({"loss": line, "result": Row(math.nan, None)}, True, lambda: None)
+    assert json.loads(capsys.readouterr().out) == {
+        "loss": [[0, "NaN"], [1, "Infinity"], [2, "-Infinity"], [3, 0.5]],
+        "result": {"first": "NaN", "second": None},
     }
 
 

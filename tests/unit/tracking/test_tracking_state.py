@@ -1,6 +1,7 @@
 """A run's document, as its journal tells it."""
 
 import bson
+import pytest
 
 from sacristy.tracking.card import card, curves
 from sacristy.tracking.sending import nested
@@ -59,6 +60,18 @@ def test_a_run_without_last_words_ended_with_its_last_event():
 
 def test_the_same_things_have_the_same_ids():
     assert object_id("a", "b") == object_id("a", "b") != object_id("ab", "")
+
+
+@pytest.mark.parametrize(
+    ("result", "score"), [({"accuracy": 0.9}, 0.9), ({"loss": 1}, 0.5), (None, 0.5), ({"accuracy": "high"}, None)]
+)
+def test_the_score_is_the_main_metric_of_the_result_or_as_last_logged(result, score):
+    ours = OURS | {"main_metric": "validation.accuracy"}
+    start = {**START, "document": {**START["document"], "sacristy": ours}}
+    state = RunState("digits-1")
+    state.apply([start, ["validation.accuracy", 0, 0.1, 1], ["validation.accuracy", 1, 0.5, 2]])
+    state.end({"status": "COMPLETED", "time": 5000, "result": result})
+    assert state.fields().get("sacristy.score") == score
 
 
 def test_a_section_too_large_for_a_document_says_so():
