@@ -275,7 +275,7 @@ class Handler(BaseHTTPRequestHandler):
         below = [
             (name.rpartition("/")[2], each.kind)
             for name, each in self.state.items.items()
-            if inside(name, name_of(job))
+            if name.rpartition("/")[0] == name_of(job)
         ]
         jobs = [{"name": name, "_class": kind} for name, kind in below]
         builds = [build_facts(build) for build in reversed(item.builds)]
