@@ -8,7 +8,7 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, Protocol, TypeVar
@@ -20,9 +20,10 @@ from sacristy.errors import BlobDamaged, BlobNotFound
 from sacristy.names import blob_key
 from sacristy.weights.atomic import Part
 from sacristy.weights.s3_client import MISSING, asking, code_of
-from sacristy.weights.store import Progress
+from sacristy.weights.store import CHUNK, Progress
 
-AT_ONCE = 3  # ranges on the way; they and the one being written are all that is in memory
+AT_ONCE = 3  # ranges on the way
+BUFFERS = AT_ONCE + 1  # each of a range's size: all that is in memory
 BROKEN_TRIES = 6  # of an answer that broke off; boto3 itself repeats only requests that were not answered at all
 NO_BYTES = ("InvalidRange", "416")
 BROKEN = (
@@ -53,31 +54,20 @@ def download(store: Source, digest: str, file: Part, size: int, progress: Progre
 
     Raises BlobNotFound, BlobDamaged, or boto3's errors.
     """
-    first, total = _range(store, digest, 0, size)
     found = hashlib.sha256()
     done = 0
+    first = memoryview(bytearray(size))
+    count, total = _range(store, digest, 0, first)
+    rest = range(count, total, size)
     with ThreadPoolExecutor(AT_ONCE, "download") as pool:
-        starts = iter(range(len(first), total, size))
-        jobs: deque[Future[tuple[bytes, int]]] = deque()
-
-        def ask() -> None:
-            start = next(starts, None)
-            if start is not None:
-                jobs.append(pool.submit(_range, store, digest, start, size))
-
         try:
-            for _ in range(AT_ONCE):
-                ask()
-            content = first
-            while True:
-                found.update(content)
-                file.write(content)
+            for content in _in_order(pool, store, digest, first, count, rest):
+                for at in range(0, len(content), CHUNK):
+                    piece = content[at : at + CHUNK]
+                    found.update(piece)
+                    file.write(piece)
                 done += len(content)
                 progress(len(content))
-                if not jobs:
-                    break
-                content, _ = jobs.popleft().result()
-                ask()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -85,23 +75,54 @@ def download(store: Source, digest: str, file: Part, size: int, progress: Progre
     return done
 
 
-def _range(store: Source, digest: str, start: int, size: int) -> tuple[bytes, int]:
-    """Return the bytes from `start`, `size` of them or up to the end, and the blob's whole size."""
+def _in_order(
+    pool: ThreadPoolExecutor, store: Source, digest: str, first: memoryview, count: int, starts: range
+) -> Iterator[memoryview]:
+    """Yield the first range, which is here, and the others while more are on the way: use each before the next."""
+    waiting = iter(starts)
+    jobs: deque[tuple[Future[tuple[int, int]], memoryview]] = deque()
 
-    def ask() -> tuple[bytes, int]:
+    def ask(buffer: memoryview) -> None:
+        start = next(waiting, None)
+        if start is not None:
+            jobs.append((pool.submit(_range, store, digest, start, buffer), buffer))
+
+    for _ in range(min(BUFFERS - 1, len(starts))):
+        ask(memoryview(bytearray(len(first))))
+    yield first[:count]
+    ask(first)
+    while jobs:
+        job, buffer = jobs.popleft()
+        yield buffer[: job.result()[0]]
+        ask(buffer)
+
+
+def _range(store: Source, digest: str, start: int, buffer: memoryview) -> tuple[int, int]:
+    """Fill the buffer with the bytes from `start`, or up to the end; return how many, and the blob's whole size."""
+
+    def ask() -> tuple[int, int]:
         place = {"Bucket": store.bucket, "Key": blob_key(digest)}
+        size = len(buffer)
         try:
             answer = store.client.get_object(**place, Range=f"bytes={start}-{start + size - 1}")
         except ClientError as error:
             if code_of(error) in NO_BYTES and start == 0:
-                return b"", 0  # an empty blob has no range
+                return 0, 0  # an empty blob has no range
             if code_of(error) in MISSING:
                 raise store.missing(digest) from None
             raise
         with closing(answer["Body"]) as body:  # its own `with` would give urllib3's stream and errors
-            return body.read(), _total(answer)
+            return _fill(buffer, body), _total(answer)
 
     return _again(ask)
+
+
+def _fill(buffer: memoryview, body: Any) -> int:
+    """Read an answer to its end. In pieces: a `read` of all would ask the system for new memory each time."""
+    count = 0
+    while more := body.readinto(buffer[count : count + CHUNK]):
+        count += int(more)
+    return count
 
 
 def _total(answer: dict[str, Any]) -> int:

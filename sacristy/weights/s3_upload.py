@@ -26,7 +26,7 @@ from sacristy.errors import SacristyError, WeightsRefused
 from sacristy.names import blob_key, parse_digest
 from sacristy.supervision.program import write_private
 from sacristy.weights.s3_client import MISSING, UPLOAD_GONE, code_of
-from sacristy.weights.store import Progress
+from sacristy.weights.store import CHUNK, Progress
 
 MAX_PARTS = 10_000
 AT_ONCE = 3  # parts on the way; with the one being read they are all that is in memory
@@ -86,10 +86,8 @@ class Reading:
                 self.release(buffer)
                 return
             number += 1
-            content = memoryview(buffer)[:count]
-            self.hash.update(content)
             self.done += count
-            yield number, buffer, content
+            yield number, buffer, memoryview(buffer)[:count]
 
     def release(self, buffer: bytearray) -> None:
         """Take a buffer back."""
@@ -102,10 +100,13 @@ class Reading:
         return f"sha256:{self.hash.hexdigest()}"
 
     def _fill(self, view: memoryview) -> int:
+        """Read and hash, a piece at a time while it is in the processor's cache."""
         count = len(self._head)
         view[:count] = self._head
+        self.hash.update(self._head)
         self._head = b""
-        while count < len(view) and (more := self._source.readinto(view[count:])):  # type: ignore[attr-defined]
+        while more := self._source.readinto(view[count : count + CHUNK]):  # type: ignore[attr-defined]
+            self.hash.update(view[count : count + more])
             count += more
         return count
 

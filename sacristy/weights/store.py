@@ -13,7 +13,7 @@ from sacristy.errors import InvalidLocation
 if TYPE_CHECKING:
     from sacristy.settings import Settings
 
-CHUNK = 4 << 20  # bytes read, hashed and written at a time
+CHUNK = 512 << 10  # bytes read, hashed and written at a time: still in the processor's cache when they are written
 Progress = Callable[[int], None]  # called with the number of bytes done since the last call
 
 
