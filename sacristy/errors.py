@@ -458,6 +458,14 @@ class DownloadCorrupt(SacristyError):
 # --- tracking -------------------------------------------------------------------------------------------------
 
 
+class DatabaseNotProvisioned(SacristyError):
+    """A MongoDB of somebody's own that could not be made ready."""
+
+    what = "MongoDB at {address} was not made ready: {reason}"
+    next = "sacristy database provision --admin FILE, with the address of a user who may make users in a replica set"
+    http_status = 502
+
+
 class DatabaseUnreachable(SacristyError):
     """MongoDB does not answer, or refuses the user."""
 
@@ -1221,3 +1229,19 @@ class ServiceUnhealthy(SacristyError):
     def detail(self) -> str:
         """The last lines that it printed."""
         return str(self.fields.get("cause", ""))
+
+
+class UnknownPrediction(SacristyError):
+    """Feedback on a prediction that was not made here, or that is no longer kept."""
+
+    what = "there is no prediction {prediction!r}"
+    next = "send the prediction_id of an answer of this gateway, while the prediction is kept"
+    http_status = 404
+
+
+class FeedbackGiven(SacristyError):
+    """A second and different opinion of one user on one prediction."""
+
+    what = "{user} has said something else about the prediction {prediction} already"
+    next = "each user has one say; name another with 'user'"
+    http_status = 409

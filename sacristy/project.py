@@ -94,6 +94,14 @@ class Watch(Section):
     silent_s: Count = Field(default=15, description="seconds for which its metrics may not be had")
 
 
+class Privacy(Section):
+    """What may be kept of what users ask."""
+
+    inputs: Literal["keep", "hash", "none"] = Field(
+        default="keep", description="of a request's instances: themselves, their SHA-256, or nothing"
+    )
+
+
 class ModelFile(Section):
     """The whole of model.toml."""
 
@@ -106,6 +114,7 @@ class ModelFile(Section):
     kubernetes: Kubernetes = Kubernetes()
     jenkins: Jenkins = Jenkins()
     watch: Watch = Watch()
+    privacy: Privacy = Privacy()
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Role(StrEnum):
     TRAINING = "training"
     SERVICE = "service"
     OMNIBOARD = "omniboard"
+    GATEWAY = "gateway"
 
 
 class Promotion(BaseModel):
@@ -144,6 +145,7 @@ class Settings(BaseSettings):
     )
     gateway_url: str = Field(default="", description="a gateway that is not the embedded one")
     gateway_ca: Path | None = Field(default=None, description="the certificate to check the gateway's and Omniboard's")
+    prediction_days: int = Field(default=30, ge=1, description="how long predictions are kept, in days")
     gateway_token: SecretStr | None = Field(
         default=None, description="what commands show the gateway; empty: secrets/gateway-ops"
     )

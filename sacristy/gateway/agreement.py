@@ -12,10 +12,11 @@ TOLERANCE = 1e-3  # of numbers that are no probabilities beside a label
 
 
 def predictions_in(body: bytes) -> list[Any] | None:
-    """Return the predictions of an answer to /predict; None where there are none."""
+    """Return the predictions of an answer, of /predict or of the inference protocol; None where there are none."""
     try:
-        found = orjson.loads(body)["predictions"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        answer = orjson.loads(body)
+        found = answer["predictions"] if "predictions" in answer else _of_tensors(answer["outputs"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
         return None
     return found if isinstance(found, list) else None
 
@@ -30,6 +31,12 @@ def agree(one: list[Any], other: list[Any]) -> tuple[int, int]:
     """Return how many of the predictions say the same, and how many there are: labels, or numbers within TOLERANCE."""
     pairs = list(zip(one, other, strict=False))
     return sum(_same(*pair) for pair in pairs), max(len(one), len(other))
+
+
+def _of_tensors(outputs: list[Any]) -> Any:
+    """Return the labels of a classification, or the values of the first output."""
+    named = {output["name"]: output["data"] for output in outputs}
+    return [{"label": label} for label in named["label"]] if "label" in named else outputs[0]["data"]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What programs ask of the gateway: predictions, the list of models, its health."""
+"""What programs ask of the gateway: predictions, the list of models, its health, the Open Inference Protocol."""
 
 from __future__ import annotations
 
@@ -8,37 +8,35 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
+from sacristy import __version__
+from sacristy.gateway.asking import Desk, asked_stage, handed_back, headers_on
 from sacristy.gateway.proxy import Proxy, Question
 from sacristy.gateway.rights import Right, needs
-from sacristy.gateway.shadow import Shadow
-from sacristy.gateway.upstream import Answer
-from sacristy.names import Stage, parse_stage
+from sacristy.names import Stage, parse_model, parse_version
 from sacristy.serving.answers import json_answer
 from sacristy.targets.routes import Route
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-SENT_ON = ("Content-Type", "Content-Encoding", "Accept")
-HANDED_BACK = ("Content-Type", "Retry-After", "Allow")
+OIP_MODEL = "/v2/models/<model>"
+OIP_VERSION = "/v2/models/<model>/versions/<version>"
 
 
-def routes(proxy: Proxy, shadow: Shadow) -> Blueprint:
-    """Return the pages for programs."""
+def routes(desk: Desk) -> Blueprint:
+    """Return the addresses for programs."""
     pages = Blueprint("api", __name__)
     pages.before_app_request(_name_request)
+    proxy = desk.proxy
 
     @pages.post("/models/<model>/predict")
     @needs(Right.PREDICT)
     def predict(model: str) -> Response:
-        question = Question(model, asked_stage(), "/predict", request.get_data(), _headers_on(), asked_key())
-        answered = proxy.ask(question)
-        shadow.offer(question, answered)
-        return _handed_back(answered.answer)
+        return desk.predict(model, "/predict", named_inside=True)
 
     @pages.get("/models/<model>/openapi.json")
     @needs(Right.PREDICT)
     def openapi(model: str) -> Response:
-        question = Question(model, asked_stage(), "/openapi.json", headers=_headers_on())
-        return _handed_back(proxy.ask(question).answer)
+        question = Question(model, asked_stage(), "/openapi.json", headers=headers_on())
+        return handed_back(proxy.ask(question).answer)
 
     @pages.get("/models")
     @needs(Right.PREDICT)
@@ -49,6 +47,7 @@ def routes(proxy: Proxy, shadow: Shadow) -> Blueprint:
     def health() -> Response:
         return json_answer({"status": "ok", "models": len(proxy.table.routes())})
 
+    _add_inference_protocol(pages, desk)
     return pages
 
 
@@ -61,14 +60,45 @@ def listed(proxy: Proxy) -> dict[str, dict[str, Any]]:
     }
 
 
-def asked_stage() -> Stage:
-    """Return the stage that the request names, production by default. Raises InvalidName."""
-    return parse_stage(request.args.get("stage", Stage.PRODUCTION))
+def _add_inference_protocol(pages: Blueprint, desk: Desk) -> None:
+    """Pass version 2 of the protocol on to the model that its path names."""
+
+    @pages.get("/v2")
+    @needs(Right.PREDICT)
+    def server() -> Response:
+        return json_answer({"name": "sacristy", "version": __version__, "extensions": []})
+
+    @pages.get("/v2/health/live")
+    @needs(Right.PREDICT)
+    def live() -> Response:
+        return json_answer({"live": True})
+
+    @pages.get("/v2/health/ready")
+    @needs(Right.PREDICT)
+    def ready() -> Response:
+        return json_answer({"ready": True})
+
+    @pages.get(OIP_MODEL)
+    @pages.get(OIP_MODEL + "/ready")
+    @pages.get(OIP_VERSION)
+    @pages.get(OIP_VERSION + "/ready")
+    @needs(Right.PREDICT)
+    def metadata(model: str, version: str = "") -> Response:
+        question = Question(model, asked_stage(), _path_on(model, version), headers=headers_on())
+        return handed_back(desk.proxy.ask(question).answer)
+
+    @pages.post(OIP_MODEL + "/infer")
+    @pages.post(OIP_VERSION + "/infer")
+    @needs(Right.PREDICT)
+    def infer(model: str, version: str = "") -> Response:
+        return desk.predict(model, _path_on(model, version), named_inside=False)
 
 
-def asked_key() -> str:
-    """Return by what a request stays with one version: a header or cookie that its sender chose; empty if neither."""
-    return request.headers.get("X-Sacristy-Key") or request.cookies.get("sacristy_key", "")
+def _path_on(model: str, version: str) -> str:
+    """Return a model server's path for this request, put together from words that were parsed. Raises InvalidName."""
+    named = f"/v2/models/{parse_model(model)}" + (f"/versions/{parse_version(version)}" if version else "")
+    last = request.path.rpartition("/")[2]
+    return f"{named}/{last}" if last in ("infer", "ready") and last not in (model, version) else named
 
 
 def _public(model: str, stage: str, route: Route) -> dict[str, Any]:
@@ -84,16 +114,3 @@ def _public(model: str, stage: str, route: Route) -> dict[str, Any]:
 def _name_request() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-
-
-def _headers_on() -> dict[str, str]:
-    kept = {name: request.headers[name] for name in SENT_ON if name in request.headers}
-    return kept | {"X-Request-Id": g.request_id}
-
-
-def _handed_back(answer: Answer) -> Response:
-    response = Response(answer.body, answer.status)
-    for name, value in answer.headers.items():
-        if name in HANDED_BACK or name.startswith("X-Sacristy-"):
-            response.headers[name] = value
-    return response

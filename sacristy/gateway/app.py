@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import secrets
 from contextlib import suppress
 from http import HTTPStatus
 
 from flask import Flask, Response, g, request
+from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from sacristy import settings as project_settings
 from sacristy.errors import (
     BodyTooLarge,
+    DatabaseUnreachable,
     MethodNotAllowed,
     NoSuchPage,
     NotInitialised,
@@ -20,15 +23,23 @@ from sacristy.errors import (
     RequestRefused,
     SacristyError,
 )
-from sacristy.gateway import api, login, pages
+from sacristy.gateway import api, insight, login, metrics, pages
+from sacristy.gateway.asking import Desk
+from sacristy.gateway.database import Connection
 from sacristy.gateway.guard import Guard, csrf_token
+from sacristy.gateway.ids import Ids
+from sacristy.gateway.ledger import Keep, Ledger
 from sacristy.gateway.limits import Limits
+from sacristy.gateway.metrics import Meter
 from sacristy.gateway.proxy import Proxy
 from sacristy.gateway.rights import TokenRole
 from sacristy.gateway.shadow import Shadow
 from sacristy.gateway.tokens import Tokens, admit
+from sacristy.project import load_model
 from sacristy.serving.answers import error_answer
-from sacristy.settings import Settings
+from sacristy.settings import DATABASE, Settings
+from sacristy.targets.routes import RETRY_AFTER_S
+from sacristy.tracking.database import reason
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +78,38 @@ def create_app(settings: Settings | None = None) -> Flask:
     guard = Guard(Tokens(settings.tokens_file), Limits(settings.home / "gateway" / "limits"))
     guard.watch(app)
     app.register_blueprint(login.routes(guard))
-    app.register_blueprint(api.routes(proxy, Shadow(proxy, lambda _: None)))
+    _add_predictions(app, proxy, settings)
     app.register_blueprint(pages.routes(proxy, settings))
     app.register_error_handler(SacristyError, error_answer)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unforeseen)
     app.after_request(_sign)
     return app
+
+
+def _add_predictions(app: Flask, proxy: Proxy, settings: Settings) -> None:
+    """Add what asks for predictions, logs them and tells of them."""
+    meter, connection, ids = Meter(), Connection(settings), Ids(str(app.secret_key))
+    ledger = Ledger(connection.client, DATABASE, lambda model: kept_inputs(settings, model), meter)
+    atexit.register(ledger.close)
+    desk = Desk(proxy, Shadow(proxy, ledger.note, meter.copies_dropped.inc), ledger, ids, meter)
+    app.register_blueprint(api.routes(desk))
+    app.register_blueprint(insight.routes(proxy, connection, ids))
+    app.register_blueprint(metrics.routes(meter))
+    app.register_error_handler(PyMongoError, _database_away)
+
+
+def kept_inputs(settings: Settings, model: str) -> Keep:
+    """Return what a model's model.toml lets us keep of its inputs; of a model without one, their hashes."""
+    try:
+        return load_model(settings.project, model).file.privacy.inputs
+    except SacristyError:
+        return "hash"
+
+
+def _database_away(error: PyMongoError) -> Response:
+    why = reason(error)[:120]
+    return error_answer(DatabaseUnreachable(address="the database", reason=why, retry_after_s=RETRY_AFTER_S))
 
 
 def _admit_own(settings: Settings) -> None:

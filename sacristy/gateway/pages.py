@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sacristy.errors import NotAuthenticated, SacristyError
 from sacristy.gateway import records
-from sacristy.gateway.api import asked_stage, listed
+from sacristy.gateway.api import listed
+from sacristy.gateway.asking import asked_stage
 from sacristy.gateway.forms import Form, choose_form
 from sacristy.gateway.proxy import Proxy, Question
 from sacristy.gateway.rights import Right, needs

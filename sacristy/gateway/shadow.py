@@ -49,10 +49,10 @@ class _Copy:
 class Shadow:
     """Threads that ask the copies and tell `note` what came of them."""
 
-    def __init__(self, proxy: Proxy, note: Callable[[Comparison], None]) -> None:
-        self._proxy, self._note = proxy, note
+    def __init__(self, proxy: Proxy, note: Callable[[Comparison], None], dropped: Callable[[], None]) -> None:
+        """`dropped` is called for each copy that found no room."""
+        self._proxy, self._note, self._dropped = proxy, note, dropped
         self._queue: queue.Queue[_Copy] = queue.Queue(WAITING)
-        self.dropped = 0
         self._started = False
 
     def offer(self, question: Question, answered: Answered) -> None:
@@ -72,7 +72,7 @@ class Shadow:
         try:
             self._queue.put_nowait(copy)
         except queue.Full:
-            self.dropped += 1
+            self._dropped()
 
     def _work(self) -> None:
         while True:

@@ -46,11 +46,16 @@ class Metrics:
 
     def render(self) -> bytes:
         """Return the text of /metrics."""
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            return generate_latest(self.registry)
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return render(self.registry)
+
+
+def render(registry: CollectorRegistry) -> bytes:
+    """Return the metrics of all workers as text; of this process alone where there is no folder to add them up in."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(registry)
+    everybody = CollectorRegistry()
+    MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+    return generate_latest(everybody)
 
 
 def watch(app: Flask, metrics: Metrics) -> None:
@@ -74,7 +79,7 @@ def routes(service: Service) -> Blueprint:
     pages = Blueprint("metrics", __name__)
 
     @pages.get("/metrics")
-    def render() -> Response:
+    def show() -> Response:
         return Response(service.metrics.render(), content_type=CONTENT_TYPE_LATEST)
 
     return pages

@@ -93,6 +93,7 @@ class Mongod:
             retried(lambda: client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]}))
             retried(lambda: schema.create_admin(client, self.passwords[Role.ADMIN]))
         with database.open_client(self.url(Role.ADMIN)) as admin:
+            schema.keep_predictions(admin, days=30)
             schema.provision(admin, self.passwords)
         return self
 

@@ -76,7 +76,8 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[str, str
 def test_a_prediction_is_passed_on_with_the_version_that_gave_it(client: FlaskClient, script: Script) -> None:
     asked = script(GOOD)
     answer = client.post("/models/digits/predict", json=QUESTION)
-    assert (answer.status_code, answer.json) == (200, {"predictions": [1]})
+    identity = answer.headers["X-Sacristy-Prediction"]
+    assert (answer.status_code, answer.json) == (200, {"prediction_id": identity, "predictions": [1]})
     assert answer.headers["X-Sacristy-Version"] == "2"
     assert "Connection" not in answer.headers
     assert "Server" not in answer.headers

@@ -100,7 +100,7 @@ def test_a_mirror_is_never_whom_a_user_hears(make: Make) -> None:
 def compared(proxy: Proxy, answered: Answered) -> list[Comparison]:
     """Offer an answer to a shadow and work its queue off in this thread."""
     found: list[Comparison] = []
-    shadow = Shadow(proxy, found.append)
+    shadow = Shadow(proxy, found.append, dropped=print)
     shadow._started = True  # no threads: the queue is worked off below
     shadow.offer(QUESTION, answered)
     while not shadow._queue.empty():
@@ -131,11 +131,12 @@ def test_what_a_canary_answered_the_own_version_is_asked_too(make: Make) -> None
 def test_a_full_queue_drops_copies_and_counts_them(make: Make) -> None:
     proxy, _ = make(ShareKind.MIRROR, 100.0, own=ONE)
     answered = proxy.ask(QUESTION)
-    shadow = Shadow(proxy, print)
+    dropped: list[int] = []
+    shadow = Shadow(proxy, print, lambda: dropped.append(1))
     shadow._started = True
     for _ in range(300):
         shadow.offer(QUESTION, answered)
-    assert shadow.dropped == 300 - shadow._queue.maxsize
+    assert len(dropped) == 300 - shadow._queue.maxsize
 
 
 @pytest.mark.parametrize(

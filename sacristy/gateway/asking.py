@@ -1,0 +1,124 @@
+"""One prediction through the gateway: asked, named, logged, copied to whom it concerns."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from flask import Response, g, request
+
+from sacristy.errors import SacristyError
+from sacristy.gateway.counts import Of
+from sacristy.gateway.ids import Ids
+from sacristy.gateway.ledger import Entry, Ledger, Outcome
+from sacristy.gateway.metrics import Meter
+from sacristy.gateway.proxy import SERVER_ERROR, Answered, Proxy, Question
+from sacristy.gateway.shadow import Comparison, Shadow
+from sacristy.gateway.upstream import Answer
+from sacristy.names import Stage, parse_stage
+from sacristy.targets.routes import ShareKind
+
+SENT_ON = ("Content-Type", "Content-Encoding", "Accept")
+HANDED_BACK = ("Content-Type", "Retry-After", "Allow", "Inference-Header-Content-Length")
+OK, BAD_REQUEST = 200, 400
+PREDICTION = "X-Sacristy-Prediction"
+LONGEST_KEY = 128
+
+
+class Desk:
+    """Where predictions are asked for."""
+
+    def __init__(self, proxy: Proxy, shadow: Shadow, ledger: Ledger, ids: Ids, meter: Meter) -> None:
+        self.proxy, self._shadow, self._ledger, self._ids, self._meter = proxy, shadow, ledger, ids, meter
+
+    def predict(self, model: str, path: str, *, named_inside: bool) -> Response:
+        """Ask a model what the current request asks. `named_inside`: put the prediction's id into the answer too."""
+        question = Question(model, asked_stage(), path, request.get_data(), headers_on(), asked_key())
+        at_ms = time.time_ns() // 1_000_000
+        start = time.perf_counter()
+        try:
+            answered = self.proxy.ask(question)
+        except SacristyError as error:
+            if error.http_status >= SERVER_ERROR:
+                self._note_failure(question, at_ms, time.perf_counter() - start)
+            raise
+        identity = self._ids.new(at_ms)
+        self._note(question, answered, identity, at_ms)
+        response = handed_back(answered.answer, identity if named_inside else "")
+        if answered.answer.status == OK:
+            response.headers[PREDICTION] = identity
+        return response
+
+    def _note(self, question: Question, answered: Answered, identity: str, at_ms: int) -> None:
+        answer, route = answered.answer, answered.route
+        outcome: Outcome = "answered" if answer.status < BAD_REQUEST else "refused"
+        if answer.status >= SERVER_ERROR:
+            outcome = "failed"
+        kept = (question.body or b"", answer.body) if outcome == "answered" else (b"", b"")
+        of = Of(question.model, question.stage, route.version)
+        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+        self._meter.count(of, outcome, answered.took_s)
+        self._ledger.note(Entry(identity, at, of, route.run, outcome, answered.took_s * 1000, user(), *kept))
+        if answered.canary_failed and answered.routed.canary:
+            self._ledger.note(_canary_failed(question, answered))
+        elif outcome == "answered":
+            self._shadow.offer(question, answered)
+
+    def _note_failure(self, question: Question, at_ms: int, took_s: float) -> None:
+        route = self.proxy.table.routes().get(question.model, {}).get(question.stage)
+        if route:
+            of = Of(question.model, question.stage, route.version)
+            at = datetime.fromtimestamp(at_ms / 1000, UTC)
+            self._meter.count(of, "failed", took_s)
+            self._ledger.note(Entry("", at, of, route.run, "failed", took_s * 1000, user()))
+
+
+def asked_stage() -> Stage:
+    """Return the stage that the request names, production by default. Raises InvalidName."""
+    return parse_stage(request.args.get("stage", Stage.PRODUCTION))
+
+
+def asked_key() -> str:
+    """Return by what a request stays with one version: a header or cookie that its sender chose; empty if neither."""
+    return (request.headers.get("X-Sacristy-Key") or request.cookies.get("sacristy_key", ""))[:LONGEST_KEY]
+
+
+def headers_on() -> dict[str, str]:
+    """Return the headers that a model server gets."""
+    kept = {name: request.headers[name] for name in SENT_ON if name in request.headers}
+    return kept | {"X-Request-Id": g.request_id}
+
+
+def handed_back(answer: Answer, identity: str = "") -> Response:
+    """Return a model server's answer, with the prediction's id in its JSON object if there is one."""
+    body = answer.body
+    if identity and answer.status == OK and body.startswith(b'{"'):
+        body = b'{"prediction_id":"' + identity.encode() + b'",' + body[1:]
+    response = Response(body, answer.status)
+    for name, value in answer.headers.items():
+        if name in HANDED_BACK or name.startswith("X-Sacristy-"):
+            response.headers[name] = value
+    return response
+
+
+def user() -> str:
+    """Return the name of the token that asks."""
+    return str(g.token.name)
+
+
+def _canary_failed(question: Question, answered: Answered) -> Comparison:
+    canary = answered.routed.canary
+    if canary is None:
+        raise ValueError("there is no canary")
+    return Comparison(
+        question,
+        ShareKind.CANARY,
+        own=answered.route,
+        other=canary.route,
+        own_s=answered.took_s,
+        other_s=0.0,
+        own_failed=answered.answer.status >= SERVER_ERROR,
+        other_failed=True,
+        agreed=0,
+        compared=0,
+    )

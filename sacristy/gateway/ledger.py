@@ -1,0 +1,185 @@
+"""What is kept of predictions: written by a thread of each worker, never in the way of an answer.
+
+A request only puts what it has into a bounded queue. The thread drains it every half second: one insert into the
+time series `predictions`, one bulk of additions to the counts. While MongoDB is away, entries wait as long as there
+is room; then they are dropped and counted. A write that broke off
+half way is repeated: log entries may then be there twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+from pymongo import MongoClient, WriteConcern
+from pymongo.errors import PyMongoError
+
+from sacristy.errors import NotInitialised
+from sacristy.gateway.agreement import predictions_in
+from sacristy.gateway.counts import MOST_LABELS, OTHER_LABELS, Of, Tally, field_of
+from sacristy.gateway.metrics import Meter
+from sacristy.gateway.shadow import Comparison
+
+log = logging.getLogger(__name__)
+
+Outcome = Literal["answered", "refused", "failed"]
+Keep = Literal["keep", "hash", "none"]
+PREDICTIONS = "predictions"
+MOST_ENTRIES = 20_000
+MOST_BYTES = 64 << 20
+KEPT_BYTES = 64 << 10  # of the instances, and of the predictions of one request; larger ones are kept as their hash
+FLUSH_S = 0.5
+BATCH = 1000
+CLOSING_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request and what came of it. `ms`: how long the model server took; `user`: the name of the token."""
+
+    id: str
+    at: datetime
+    of: Of
+    run: int
+    outcome: Outcome
+    ms: float
+    user: str
+    question: bytes = b""
+    answer: bytes = b""
+
+
+class Ledger:
+    """The queue and its thread. `keep(model)`: what is kept of a model's inputs. `client`: made on first use."""
+
+    def __init__(
+        self,
+        client: Callable[[], MongoClient[dict[str, Any]]],
+        database: str,
+        keep: Callable[[str], Keep],
+        meter: Meter,
+    ) -> None:
+        self._make_client, self._database, self._keep, self._meter = client, database, keep, meter
+        self._client: MongoClient[dict[str, Any]] | None = None
+        self._queue: deque[Entry | Comparison] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._late = Tally()  # counts of entries that were written, when the counts themselves could not be
+        self._owed = False
+
+    def note(self, entry: Entry | Comparison) -> None:
+        """Take an entry if there is room. Never waits, never fails."""
+        size = len(entry.question) + len(entry.answer) if isinstance(entry, Entry) else 0
+        with self._lock:
+            if len(self._queue) >= MOST_ENTRIES or self._bytes + size > MOST_BYTES:
+                self._meter.log_dropped.inc()
+                return
+            self._queue.append(entry)
+            self._bytes += size
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Write what waits, for at most CLOSING_S."""
+        self._ending.set()
+        if self._thread:
+            self._thread.join(CLOSING_S)
+
+    def _work(self) -> None:
+        pause_s = FLUSH_S
+        while not self._ending.wait(pause_s):
+            pause_s = FLUSH_S if self._flush_all() else min(5.0, pause_s * 2)
+        self._flush_all()
+
+    def _flush_all(self) -> bool:
+        """Write all that waits; say whether MongoDB took it."""
+        self._meter.log_waiting.set(len(self._queue))
+        while self._queue or self._owed:
+            batch = list(self._peek(BATCH))
+            try:
+                self._write(batch)
+            except (PyMongoError, NotInitialised) as error:
+                self._meter.log_failures.inc()
+                log.warning("predictions are not logged for the moment: %s", type(error).__name__)
+                return False
+            except Exception:  # a fault of ours must not end the thread, nor come back with the same batch for ever
+                log.exception("%d entries could not be logged", len(batch))
+                self._meter.log_dropped.inc(len(batch))
+                self._forget(batch)
+        return True
+
+    def _peek(self, most: int) -> list[Entry | Comparison]:
+        with self._lock:
+            return [self._queue[place] for place in range(min(most, len(self._queue)))]
+
+    def _write(self, batch: list[Entry | Comparison]) -> None:
+        if self._client is None:
+            self._client = self._make_client()
+        database = self._client.get_database(self._database, write_concern=WriteConcern(w=1))
+        entries = [(entry, predictions_in(entry.answer)) for entry in batch if isinstance(entry, Entry)]
+        keep = {model: self._keep(model) for model in {entry.of.model for entry, _ in entries}}
+        documents = [
+            _document(entry, predictions, keep[entry.of.model])
+            for entry, predictions in entries
+            if entry.outcome == "answered"
+        ]
+        if documents:
+            database[PREDICTIONS].insert_many(documents, ordered=False)
+        self._count(entries, [found for found in batch if isinstance(found, Comparison)])
+        self._forget(batch)
+        for collection, operations in self._late.operations().items():
+            database[collection].bulk_write(operations, ordered=False)
+        self._late, self._owed = Tally(), False
+
+    def _count(self, entries: list[tuple[Entry, list[Any] | None]], comparisons: list[Comparison]) -> None:
+        seen: set[str] = set()
+        for entry, predictions in entries:
+            amounts: dict[str, float] = {entry.outcome: 1}
+            if entry.outcome == "answered":
+                amounts["instances"] = len(predictions or ())
+                for label in _labels(predictions or []):
+                    seen.add(label) if len(seen) < MOST_LABELS else None
+                    name = f"labels.{field_of(label if label in seen else OTHER_LABELS)}"
+                    amounts[name] = amounts.get(name, 0) + 1
+            self._late.add(entry.of, entry.at, amounts, entry.ms if entry.outcome == "answered" else None)
+        for found in comparisons:
+            self._late.compare(found, datetime.now().astimezone())
+        self._owed = True
+
+    def _forget(self, batch: list[Entry | Comparison]) -> None:
+        with self._lock:
+            for entry in batch:
+                self._queue.popleft()
+                if isinstance(entry, Entry):
+                    self._bytes -= len(entry.question) + len(entry.answer)
+
+
+def _document(entry: Entry, predictions: list[Any] | None, keep: Keep) -> dict[str, Any]:
+    of = {"model": entry.of.model, "stage": entry.of.stage, "version": entry.of.version}
+    facts = {"at": entry.at, "of": of, "id": entry.id, "run": entry.run, "ms": entry.ms, "user": entry.user}
+    output = orjson.dumps(predictions) if predictions is not None else entry.answer
+    if len(output) <= KEPT_BYTES:
+        facts["output"] = output.decode("utf-8", "replace")
+    return facts | _input(entry, keep)
+
+
+def _input(entry: Entry, keep: Keep) -> dict[str, str]:
+    if keep == "none":
+        return {}
+    if keep == "keep" and len(entry.question) <= KEPT_BYTES:
+        return {"input": entry.question.decode("utf-8", "replace")}
+    return {"input_sha256": hashlib.sha256(entry.question).hexdigest()}
+
+
+def _labels(predictions: list[Any]) -> list[str]:
+    found = (prediction.get("label") for prediction in predictions if isinstance(prediction, dict))
+    return [label for label in found if isinstance(label, str)]

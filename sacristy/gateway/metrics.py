@@ -1,0 +1,56 @@
+"""What Prometheus is told at /metrics, summed over the gateway's workers (gunicorn.py makes the folder for that)."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
+
+from sacristy.gateway.counts import Of
+from sacristy.gateway.rights import Right, needs
+from sacristy.serving.metrics import SECONDS, render
+
+LABELS = ("model", "stage", "version")
+
+
+class Meter:
+    """The counters of one worker."""
+
+    def __init__(self) -> None:
+        """In a registry of their own, so that two apps may live in one process."""
+        registry = self.registry = CollectorRegistry()
+        name = "sacristy_gateway"
+        self.requests = Counter(f"{name}_predictions", "Predictions asked for", (*LABELS, "outcome"), registry=registry)
+        self.seconds = Histogram(
+            f"{name}_model_seconds", "Time that the model server took", LABELS, buckets=SECONDS, registry=registry
+        )
+        self.log_dropped = Counter(f"{name}_log_dropped", "Predictions that could not be logged", registry=registry)
+        self.log_failures = Counter(f"{name}_log_failures", "Batches that MongoDB did not take", registry=registry)
+        self.copies_dropped = Counter(
+            f"{name}_copies_dropped", "Copies for a canary or mirror that found no room", registry=registry
+        )
+        self.log_waiting = Gauge(
+            f"{name}_log_waiting", "Predictions not logged yet", registry=registry, multiprocess_mode="livesum"
+        )
+        self._requests: dict[tuple[Of, str], Counter] = {}
+        self._seconds: dict[Of, Histogram] = {}
+
+    def count(self, of: Of, outcome: str, seconds: float) -> None:
+        """Count a prediction and the time it took."""
+        counter = self._requests.get((of, outcome))
+        if counter is None:
+            counter = self._requests[of, outcome] = self.requests.labels(of.model, of.stage, of.version, outcome)
+            self._seconds[of] = self.seconds.labels(of.model, of.stage, of.version)
+        counter.inc()
+        self._seconds[of].observe(seconds)
+
+
+def routes(meter: Meter) -> Blueprint:
+    """Return the page /metrics."""
+    pages = Blueprint("metrics", __name__)
+
+    @pages.get("/metrics")
+    @needs(Right.STATISTICS)
+    def show() -> Response:
+        return Response(render(meter.registry), content_type=CONTENT_TYPE_LATEST)
+
+    return pages

@@ -1,0 +1,145 @@
+"""What the counts say: of each version, over time, and of two versions side by side."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymongo import ASCENDING
+from pymongo.database import Database
+
+from sacristy.gateway.counts import COMPARISONS, COUNTS, Span, floor, label_of_field, percentile, sample
+from sacristy.gateway.intervals import means_differ, share, shares_differ
+from sacristy.names import Stage
+from sacristy.targets.routes import Route, Share
+
+Document = dict[str, Any]
+DEPLOYMENTS = "deployments"
+SHORT_H = 6.0  # below that a point for each minute, else for each hour
+SUMMED = ("answered", "refused", "failed", "instances", "feedback", "agreed", "timed", "ms", "ms2")
+MAPS = ("h", "labels")
+
+
+def statistics(
+    database: Database[Document], model: str, stage: Stage, hours: float, versions: tuple[str, str] | None = None
+) -> Document:
+    """Return volume, latency, label shares and agreement by version; two versions are compared.
+
+    `versions`: which two; without them, the two with most requests. The shape is in docs/how-to/gateway.md.
+    """
+    span: Span = "minute" if hours <= SHORT_H else "hour"
+    until = datetime.now(UTC)
+    since = floor(until - timedelta(hours=hours), span)
+    query = {"model": model, "stage": str(stage), "span": span, "at": {"$gte": since}}
+    points: dict[str, list[Document]] = defaultdict(list)
+    for document in database[COUNTS].find(query).sort("at", ASCENDING):
+        points[document["version"]].append(document)
+    totals = {version: _sum(found) for version, found in points.items()}
+    return {
+        "model": model,
+        "stage": str(stage),
+        "since": since,
+        "until": until,
+        "span": span,
+        "versions": {version: _version(totals[version], points[version]) for version in sorted(points, key=_order)},
+        "comparison": _comparison(totals, versions),
+    }
+
+
+def beside(database: Database[Document], model: str, stage: Stage, route: Route) -> Document:
+    """Return how what is beside a stage's own version does, asked the same requests. docs/how-to/gateway.md."""
+    facts: Document = {"model": model, "stage": str(stage), "version": route.version, "digest": route.digest}
+    shares = {str(kind): _share(database, model, stage, route, str(kind), each) for kind, each in route.shares.items()}
+    return {**facts, "canary": None, "mirror": None, **shares}
+
+
+def _share(database: Database[Document], model: str, stage: Stage, own: Route, kind: str, beside: Share) -> Document:
+    other = beside.route
+    began = database[DEPLOYMENTS].find_one(
+        {"model": model, "stage": str(stage), "state": kind, "digest": other.digest}, sort=[("at", -1)]
+    )
+    since = began["at"] if began else None
+    query = {"model": model, "stage": str(stage), "kind": kind, "own": own.digest, "other": other.digest}
+    found = database[COMPARISONS].find(query | ({"at": {"$gte": floor(since, "hour")}} if since else {}))
+    names = ("n", "own_failed", "other_failed", "agreed", "compared")
+    total = _sum(found, names, tuple(f"{who}{what}" for who in ("own_", "other_") for what in ("timed", "ms", "ms2")))
+    n = int(total["n"])
+    return {
+        "version": other.version,
+        "digest": other.digest,
+        "percent": beside.percent,
+        "since": since,
+        "requests": n,
+        "agreement": share(int(total["agreed"]), int(total["compared"])),
+        "failures": shares_differ(int(total["own_failed"]), n, int(total["other_failed"]), n),
+        "latency_ms": means_differ(sample(total, "own_"), sample(total, "other_")),
+    }
+
+
+def _version(total: Document, points: list[Document]) -> Document:
+    labels = {label_of_field(field): int(count) for field, count in total["labels"].items()}
+    counted = sum(labels.values())
+    return {
+        "requests": int(total["answered"]),
+        "instances": int(total["instances"]),
+        "refused": int(total["refused"]),
+        "failed": int(total["failed"]),
+        "latency_ms": {
+            "mean": sample(total).mean,
+            **{f"p{part}": percentile(total["h"], part / 100) for part in (50, 95, 99)},
+        },
+        "labels": {
+            label: {"count": count, "share": count / counted}
+            for label, count in sorted(labels.items(), key=lambda pair: -pair[1])
+        },
+        "agreement": share(int(total["agreed"]), int(total["feedback"])),
+        "over_time": [_point(document) for document in points],
+    }
+
+
+def _point(document: Document) -> Document:
+    histogram = document.get("h", {})
+    return {
+        "at": document["at"],
+        "requests": document.get("answered", 0),
+        "failed": document.get("failed", 0),
+        "p50_ms": percentile(histogram, 0.5),
+        "p95_ms": percentile(histogram, 0.95),
+        "feedback": document.get("feedback", 0),
+        "agreed": document.get("agreed", 0),
+    }
+
+
+def _comparison(totals: dict[str, Document], versions: tuple[str, str] | None) -> Document | None:
+    busiest = sorted(totals, key=lambda version: -totals[version]["answered"])[:2]
+    a, b = versions or (sorted(busiest, key=_order) if len(busiest) == 2 else ("", ""))
+    if a not in totals or b not in totals:
+        return None
+    one, two = totals[a], totals[b]
+    asked = [int(each["answered"] + each["failed"]) for each in (one, two)]
+    return {
+        "a": a,
+        "b": b,
+        "failures": shares_differ(int(one["failed"]), asked[0], int(two["failed"]), asked[1]),
+        "agreement": shares_differ(int(one["agreed"]), int(one["feedback"]), int(two["agreed"]), int(two["feedback"])),
+        "latency_ms": means_differ(sample(one), sample(two)),
+    }
+
+
+def _sum(documents: Iterable[Document], *names: tuple[str, ...]) -> Document:
+    """Return the sums of counts; of those of predictions unless names are given, the histogram and labels too."""
+    wanted = [name for each in names or (SUMMED,) for name in each]
+    total: Document = dict.fromkeys(wanted, 0) | {name: defaultdict(int) for name in MAPS}
+    for document in documents:
+        for name in wanted:
+            total[name] += document.get(name, 0)
+        for name in MAPS:
+            for key, count in document.get(name, {}).items():
+                total[name][key] += count
+    return total
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
