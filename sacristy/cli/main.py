@@ -16,11 +16,13 @@ from sacristy.cli import (
     canary,
     cluster,
     data,
+    database,
     demo,
     difference,
     environments,
     images,
     jenkins,
+    pipeline,
     registry,
     release,
     serving,
@@ -61,9 +63,11 @@ for group in (
     canary,
     cluster,
     data,
+    database,
     weights,
     backup,
     jenkins,
+    pipeline,
 ):
     group.add_to(app)
 

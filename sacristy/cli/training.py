@@ -19,10 +19,10 @@ from sacristy.errors import DatabaseUnreachable, NotInitialised, RunNotArrived, 
 from sacristy.names import parse_model, parse_run
 from sacristy.project import Model
 from sacristy.tracking.checkpoints import resume_environment
-from sacristy.tracking.provenance import TOKEN
 from sacristy.tracking.runs import RunRecord, find_by_token, find_run, list_runs
 from sacristy.tracking.series import outlines, read_metrics
 from sacristy.tracking.sparkline import sparkline
+from sacristy.tracking.variables import TOKEN
 
 PANEL = "From script to run"
 

@@ -18,11 +18,11 @@ from sacristy.names import parse_run
 from sacristy.settings import Role
 from sacristy.tracking import reproduce as repeating
 from sacristy.tracking.database import connect
-from sacristy.tracking.provenance import TOKEN
 from sacristy.tracking.resync import Resent
 from sacristy.tracking.resync import reap as mark_dead
 from sacristy.tracking.resync import resync as send_journals
 from sacristy.tracking.runs import RunRecord, find_by_token, find_run
+from sacristy.tracking.variables import TOKEN
 
 PANEL = "From script to run"
 

@@ -55,8 +55,11 @@ def keeper_program(settings: Settings) -> Program:
 
 
 def sacristy_environment(settings: Settings) -> dict[str, str]:
-    """Return the variables that give another process of ours the same settings, without secrets."""
+    """Return the variables that give another process of ours these settings. A database's address may hold a secret."""
     given = {"SACRISTY_PROJECT": str(settings.project), "SACRISTY_HOME": str(settings.home)}
+    if settings.mongodb_url:
+        given["SACRISTY_MONGODB_URL"] = settings.mongodb_url.get_secret_value()
+        given |= {"SACRISTY_MONGODB_CA": str(settings.mongodb_ca)} if settings.mongodb_ca else {}
     return given | {"SACRISTY_OMNIBOARD_URL": settings.omniboard_url, "SACRISTY_GATEWAY_URL": settings.gateway_url}
 
 

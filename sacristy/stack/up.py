@@ -61,7 +61,7 @@ def up(settings: Settings, progress: Progress = lambda _: None, *, with_ceph: bo
         if mongod:
             progress("mongodb: wait, then make users and indexes")
             _prepare_mongodb(settings, supervisor)
-            supervisor.add(keeper_program(settings))
+        supervisor.add(keeper_program(settings))
         if is_ours(settings, OMNIBOARD) and not missing:
             _start_omniboard(settings, supervisor, progress)
         if is_ours(settings, GATEWAY):

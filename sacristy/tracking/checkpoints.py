@@ -14,7 +14,7 @@ from typing import Any
 
 from sacristy.errors import JournalNotWritable, NoCheckpoint
 from sacristy.tracking.notes import note
-from sacristy.tracking.provenance import CHECKPOINT, PARENT
+from sacristy.tracking.variables import CHECKPOINT, PARENT
 
 KEPT = 2
 

@@ -12,12 +12,9 @@ from sacristy.errors import SacristyError
 from sacristy.project import load_model
 from sacristy.settings import Settings
 from sacristy.sources import describe, image_paths
+from sacristy.tracking.variables import PARENT, REPEATS, TOKEN
 
 SCHEMA = 1
-PARENT = "SACRISTY_PARENT"
-REPEATS = "SACRISTY_REPEATS"
-CHECKPOINT = "SACRISTY_CHECKPOINT"
-TOKEN = "SACRISTY_TOKEN"  # noqa: S105 - by which whoever started the script finds its run
 
 
 def provenance(settings: Settings, name: str, script_folder: Path) -> tuple[dict[str, Any], str]:

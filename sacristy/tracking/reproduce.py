@@ -17,10 +17,10 @@ from sacristy.errors import CommandFailed, CommitNotFound, NotReproducible
 from sacristy.settings import Settings
 from sacristy.sources import files_now, fingerprint, image_paths
 from sacristy.tracking.database import Documents
-from sacristy.tracking.provenance import REPEATS
 from sacristy.tracking.runs import RunRecord
 from sacristy.tracking.series import read_metrics
 from sacristy.tracking.state import object_id
+from sacristy.tracking.variables import REPEATS
 
 Verdict = Literal["equal", "within tolerance", "different"]
 # What a training and its environment use:

@@ -1,0 +1,8 @@
+"""What whoever starts a training script tells it: the environment variables, by their names."""
+
+from __future__ import annotations
+
+PARENT = "SACRISTY_PARENT"
+REPEATS = "SACRISTY_REPEATS"
+CHECKPOINT = "SACRISTY_CHECKPOINT"
+TOKEN = "SACRISTY_TOKEN"  # noqa: S105 - by which whoever started the script finds its run
