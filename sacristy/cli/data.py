@@ -8,6 +8,7 @@ import typer
 
 from sacristy.cli.printing import JsonFlag, done, emit, steps, table, timed
 from sacristy.cli.workbench import Workbench
+from sacristy.environments import ensure_environment
 from sacristy.names import parse_model
 from sacristy.project import model_names
 from sacristy.stack import dvc
@@ -35,10 +36,16 @@ def status(models: Models = None, json: JsonFlag = False) -> None:
 
 
 @app.command()
-def pull(models: Models = None, json: JsonFlag = False) -> None:
+def pull(
+    models: Models = None,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Only what is not here, at its place or as a sound copy.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
     """Bring the data of models from the remote, verified."""
     bench = Workbench()
-    names = _with_data(bench, models)
+    names = _missing(bench, models, quiet=json) if if_missing else _with_data(bench, models)
     with timed() as clock, steps("DVC (its environment takes a minute, once)", quiet=json) as progress:
         paths = {}
         for name in names:
@@ -63,6 +70,16 @@ def push(models: Models = None, json: JsonFlag = False) -> None:
 
 def _chosen(bench: Workbench, models: list[str] | None) -> list[str]:
     return [bench.model(parse_model(name)).name for name in models or model_names(bench.settings.project)]
+
+
+def _missing(bench: Workbench, models: list[str] | None, *, quiet: bool) -> list[str]:
+    """Return the models whose data is not here; some ship it in a package of their environment, which is made first."""
+    names = _chosen(bench, models)
+    for found in dvc.status(bench.settings, names):
+        if found.state == "missing":
+            with steps(f"environment of {found.pointer.model}", quiet=quiet):
+                ensure_environment(bench.settings, bench.model(found.pointer.model).lock)
+    return [found.pointer.model for found in dvc.status(bench.settings, names) if found.state in ("missing", "changed")]
 
 
 def _with_data(bench: Workbench, models: list[str] | None) -> list[str]:

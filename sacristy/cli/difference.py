@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sacristy.cli.arguments import ModelName
-from sacristy.cli.printing import JsonFlag, emit, out, table
+from sacristy.cli.printing import JsonFlag, cell, emit, out, table
 from sacristy.cli.workbench import Workbench
 from sacristy.names import parse_reference
 from sacristy.release.difference import Difference, Place, compare
@@ -40,6 +40,13 @@ def _show(found: Difference) -> None:
     if found.code.between is not None:
         lines = sum(file.added + file.removed for file in found.code.files)
         out.print(f"{found.code.between} commits apart; {len(found.code.files)} files and {lines} lines of the image")
+
+
+def as_text(found: Difference) -> str:
+    """Return the same as plain text, a line for each thing that differs, as whoever approves reads it."""
+    lines = [f"{found.first} -> {found.second}"]
+    lines += [f"{part} {name}: {cell(first)} -> {cell(second)}" for part, name, first, second in found.rows()]
+    return "\n".join(lines) + "\n"
 
 
 def add_to(app: typer.Typer) -> None:

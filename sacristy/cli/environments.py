@@ -72,22 +72,7 @@ def test(models: Models = None) -> None:
     """Run each model's own tests (unittest) in its own environment."""
     bench = Workbench()
     for model in chosen(bench, models):
-        python = ensure_environment(bench.settings, model.lock)
-        argv = [
-            str(python),
-            "-m",
-            "unittest",
-            "discover",
-            "--start-directory",
-            "tests",
-            "--top-level-directory",
-            "tests",
-        ]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(model.folder), str(bench.settings.project)])}
-        say(f"tests of {model.name}")
-        code = follow(argv, folder=model.folder, environment=environment)
-        if code:
-            raise ModelTestsFailed(model=model.name, code=code)
+        run_tests(bench, model)
 
 
 @env.command()
@@ -102,6 +87,17 @@ def lock(models: Models = None) -> None:
         with timed() as clock, steps("locking the stack"):
             locks.lock(bench.settings.project, STACK_CATEGORIES)
         done("locked the stack", clock())
+
+
+def run_tests(bench: Workbench, model: Model, *, quiet: bool = False) -> None:
+    """Run a model's own tests in its own environment. Raises ModelTestsFailed."""
+    python = ensure_environment(bench.settings, model.lock)
+    argv = [str(python), "-m", "unittest", "discover", "--start-directory", "tests", "--top-level-directory", "tests"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(model.folder), str(bench.settings.project)])}
+    say(f"tests of {model.name}")
+    code = follow(argv, folder=model.folder, environment=environment, quiet=quiet)
+    if code:
+        raise ModelTestsFailed(model=model.name, code=code)
 
 
 def chosen(bench: Workbench, models: list[str] | None) -> list[Model]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,28 +57,32 @@ def approve(image: ImageName, stage: StageName, why: Why = "", json: JsonFlag = 
     emit(approval, json, lambda: done(text, clock()))
 
 
-def promote(image: ImageName, stage: StageName, why: Why = "", adopt: Adopt = False, json: JsonFlag = False) -> None:
+def promote(
+    image: ImageName,
+    stage: StageName,
+    why: Why = "",
+    adopt: Adopt = False,
+    then_deploy: Annotated[bool, typer.Option("--deploy", help="Also make it answer for the stage.")] = False,
+    json: JsonFlag = False,
+) -> None:
     """Move a stage to a pushed image that passed its acceptance test."""
     bench = Workbench()
     with timed() as clock:
         found = bench.pushed(image)
         event = promotion.promote(bench.desk, found, stage, why, adopt=adopt)
-    emit(event, json, lambda: done(f"{found.model}:{stage} now points at {found} {short(found.digest)}", clock()))
+        text = f"{found.model}:{stage} now points at {found} {short(found.digest)}"
+        if then_deploy:
+            with steps(f"deploying {found.model}:{stage}", quiet=json) as progress:
+                deployment = deploy(bench.yard_of(found.model, stage), found.model, stage, progress)
+            text += f", which answers at {deployment.url}"
+    emit(event, json, lambda: done(text, clock()))
 
 
 def rollback(model: ModelName, stage: StageName, why: Why = "", json: JsonFlag = False) -> None:
     """Move a stage back to the version before, and deploy that."""
     bench = Workbench()
     with timed() as clock, steps(f"rolling {model}:{stage} back", quiet=json) as progress:
-        deployed: list[Deployment] = []
-        event = promotion.rollback(
-            bench.desk,
-            model,
-            stage,
-            why,
-            then=lambda: deployed.append(deploy(bench.yard_of(model, stage), model, stage, progress)),
-        )
-    (deployment,) = deployed
+        event, deployment = back(bench, model, stage, why, progress)
     text = f"{model}:{stage} is back at {deployment.image} {short(deployment.image.digest)}"
     if event.get("resumed"):
         text += f"; this completes the rollback that {event['by']} began at {cell(event['at'])} and that was killed"
@@ -102,6 +107,21 @@ def release(
         image = to_staging(bench, model, run, why or "sacristy release", allow_dirty=allow_dirty, quiet=json)
     text = f"{image} is in staging; next: sacristy promote {image} production --why '...'"
     emit(image, json, lambda: done(text, clock()))
+
+
+def back(
+    bench: Workbench, model: str, stage: Stage, why: str, progress: Callable[[str], None]
+) -> tuple[dict[str, Any], Deployment]:
+    """Move a stage back and deploy what it was before; return the event and the deployment."""
+    deployed: list[Deployment] = []
+    event = promotion.rollback(
+        bench.desk,
+        model,
+        stage,
+        why,
+        then=lambda: deployed.append(deploy(bench.yard_of(model, stage), model, stage, progress)),
+    )
+    return event, deployed[0]
 
 
 def to_staging(
