@@ -1245,3 +1245,10 @@ class FeedbackGiven(SacristyError):
     what = "{user} has said something else about the prediction {prediction} already"
     next = "each user has one say; name another with 'user'"
     http_status = 409
+
+
+class CannotListen(SacristyError):
+    """An address at which a service is to answer is none, or taken."""
+
+    what = "cannot listen at {address!r}: {reason}"
+    next = "pass HOST:PORT with a free port, such as 127.0.0.1:8700"

@@ -1,20 +1,34 @@
-"""manifests: what a stage is on a cluster, for those who apply it themselves."""
+"""manifests, operator: what a stage is on a cluster, and what keeps all stages running."""
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
+import socket
+import threading
 from typing import Annotated
 
 import typer
 
 from sacristy.cli.arguments import ModelName
-from sacristy.cli.printing import JsonFlag, emit
+from sacristy.cli.printing import JsonFlag, done, emit, timed
 from sacristy.cli.workbench import Workbench
+from sacristy.errors import CannotListen
 from sacristy.names import Reference, Stage
+from sacristy.operator.lease import Lease
+from sacristy.operator.loop import EVERY_S, Operator
+from sacristy.operator.telemetry import Page
+from sacristy.operator.watch import Watch
+from sacristy.project import model_names
+from sacristy.settings import TargetName
 from sacristy.targets.kubernetes.manifests import as_yaml
 from sacristy.targets.kubernetes.manifests import manifests as stage_manifests
 from sacristy.targets.kubernetes.target import KubernetesTarget
 
 PANEL = "From stage to answer"
+SILENT_S = 60.0  # after which an operator is no longer well
+operator = typer.Typer(help="Keep what runs equal to what the stages say.", no_args_is_help=True)
 
 
 def manifests(
@@ -30,6 +44,64 @@ def manifests(
     emit(documents, json, lambda: print(as_yaml(documents), end=""))
 
 
+@operator.command()
+def run(
+    once: Annotated[bool, typer.Option("--once", help="Look at everything once, do what is due, and end.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.05)] = EVERY_S,
+    listen: Annotated[
+        str, typer.Option(help="HOST:PORT for /metrics and /health; empty: nowhere.", metavar="HOST:PORT")
+    ] = "",
+    json: JsonFlag = False,
+) -> None:
+    """Keep what runs equal to what the stages say, until ended. Of several operators one acts."""
+    bench = Workbench()
+    kept = operator_of(bench)
+    page = serve(kept, listen, every) if listen else None
+    with timed() as clock:
+        if once:
+            kept.turn(whole=True)
+            kept.finish()
+            kept.lease.release()
+        else:
+            kept.run(every, ended_by_signal())
+    if page:
+        page.shutdown()
+    rows = [{"task": task.do, "model": task.model, "stage": task.stage, "result": end} for task, end in kept.outcomes]
+    emit(rows, json, lambda: done(f"{len(rows)} tasks done; the operator has ended", clock()))
+    if once and any(row["result"] == "failed" for row in rows):
+        raise typer.Exit(1)
+
+
+def operator_of(bench: Workbench) -> Operator:
+    """Return the operator of this project, on all targets that it knows."""
+    logging.getLogger("operator").setLevel(logging.INFO)
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    yards = {str(name): bench.yard_on(name) for name in TargetName}
+    watch = Watch(bench.registry, bench.database)
+    project = bench.settings.project
+    return Operator(yards, bench.settings.target, lambda: model_names(project), watch, Lease(bench.database, holder))
+
+
+def serve(kept: Operator, listen: str, every: float) -> Page:
+    """Answer /metrics and /health at an address. Raises CannotListen."""
+    host, _, port = listen.rpartition(":")
+    try:
+        page = Page((host, int(port)), kept.telemetry, max(SILENT_S, 10 * every))
+    except (OSError, ValueError, OverflowError) as error:
+        raise CannotListen(address=listen, reason=error) from None
+    page.start()
+    return page
+
+
+def ended_by_signal() -> threading.Event:
+    """Return what SIGTERM and SIGINT set."""
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    return over
+
+
 def add_to(app: typer.Typer) -> None:
-    """Add this file's command."""
+    """Add this file's commands."""
     app.command(rich_help_panel=PANEL)(manifests)
+    app.add_typer(operator, name="operator", rich_help_panel=PANEL)

@@ -92,6 +92,8 @@ def deploy(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: 
         image = yard.registry.image(model, digest)
         old = current(yard, model, stage)
         if old and old.digest == digest and old.target == yard.target.name and answers(yard, old):
+            if old != read_routes(yard.settings.routes_file).get(model, {}).get(stage):
+                set_route(yard.settings.routes_file, model, stage, old)  # another machine deployed it
             return _unchanged(yard, Deployment(image, stage, changed=False, url=old.url))
         deployment = Deployment(image, stage, changed=True, url="", replaced=old.version if old else None)
         return _replace(yard, deployment, old, progress)
@@ -123,7 +125,7 @@ def _replace(yard: Yard, deployment: Deployment, old: Route | None, progress: Pr
     clock.lap("switched")
     retire(yard, old)
     clock.lap("drained")
-    _record(yard, deployment, "live")
+    record(yard, deployment, "live")
     reach("deploy", "recorded")
     return deployment
 
@@ -144,7 +146,7 @@ def _bring_up(yard: Yard, deployment: Deployment, old: Route | None, clock: Cloc
     try:
         return route_to(bring_up(yard, image, deployment.stage, kept, clock, progress))
     except SacristyError as error:
-        _record(yard, deployment, "failed", str(error.fields.get("reason", error)))
+        record(yard, deployment, "failed", str(error.fields.get("reason", error)))
         raise
 
 
@@ -157,7 +159,7 @@ def _settle(
     try:
         placed = yard.target.settle(instance, in_use=in_use)
     except RolloutFailed as error:
-        _record(yard, deployment, "failed", str(error))
+        record(yard, deployment, "failed", str(error))
         kept = f"{image.model}:{old.version} still answers" if old else "nothing answers for that stage"
         last = error.fields["cause"]
         raise DeploymentFailed(
@@ -173,15 +175,17 @@ def _unchanged(yard: Yard, deployment: Deployment) -> Deployment:
     newest = {"model": image.model, "stage": str(stage), "state": {"$in": ["live", "failed"]}}
     last = yard.database[COLLECTION].find_one(newest, sort=[("at", DESCENDING)])
     if last is None or (last["digest"], last["state"]) != (image.digest, "live"):
-        _record(yard, deployment, "live")
+        record(yard, deployment, "live")
     return deployment
 
 
 def current(yard: Yard, model: str, stage: Stage) -> Route | None:
-    """Return where a stage's requests go now: as this machine remembers, else as the target does for all machines."""
+    """Return where a stage's requests go now: as the target knows for all machines, else as this one remembers."""
     known = read_routes(yard.settings.routes_file).get(model, {}).get(stage)
-    found = None if known else yard.target.found(model, stage)
-    return route_to(found) if found else known
+    found = yard.target.found(model, stage)
+    if found is None or (known and (known.instance, known.url) == (found.name, found.url)):
+        return known
+    return route_to(found)
 
 
 def answers(yard: Yard, route: Route) -> bool:
@@ -199,7 +203,8 @@ def retire(yard: Yard, old: Route | None) -> None:
         yard.target_named(route.target).stop(route.instance)
 
 
-def _record(yard: Yard, deployment: Deployment, state: str, reason: str = "") -> None:
+def record(yard: Yard, deployment: Deployment, state: str, reason: str = "") -> None:
+    """Keep what became of a deployment (`live` or `failed`), and note it in the run."""
     image = deployment.image
     document = {
         "model": image.model,

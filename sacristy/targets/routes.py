@@ -152,3 +152,23 @@ def _replace(path: Path, routes: Routes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+class RoutesCache:
+    """The routes for somebody who looks every second: read again only when the file is another one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state: tuple[int, int, int] | None = None
+        self._routes: Routes = {}
+
+    def read(self) -> Routes:
+        """Return routes[model][stage], not to be changed. Raises StateDamaged."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return {}
+        state = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if state != self._state:
+            self._routes, self._state = read_routes(self.path), state
+        return self._routes

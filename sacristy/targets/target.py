@@ -38,6 +38,7 @@ class Target(Protocol):
     """Where images run. The methods with a body are for targets that have nothing to add to them."""
 
     name: str
+    keeps_stages: bool = False  # whether it has one thing for each stage, whatever its version, that can be put right
 
     def start(self, image: Image, purpose: str) -> Instance:
         """Start an image for a purpose (`production`, `trial`, ...), kept alive until stopped.

@@ -47,6 +47,7 @@ class KubernetesTarget(Target):
     """Stages as Deployments, one namespace for each; what is only tried as pods."""
 
     name = "kubernetes"
+    keeps_stages = True
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self.settings = settings

@@ -1,0 +1,196 @@
+"""The operator: one loop that keeps what runs equal to what the stages say, on all targets.
+
+A turn looks (watch.py), compares (decide.py) and hands what is to be done to a few threads, so that a slow rollout
+holds up no other. All it knows is in the registry, MongoDB and the targets: it may be killed at any point.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import DESCENDING
+from pymongo.errors import PyMongoError
+
+from sacristy.errors import ReleaseLocked, SacristyError
+from sacristy.names import Stage, parse_version
+from sacristy.operator.decide import Do, Key, Patience, Task, decide
+from sacristy.operator.deployment import COLLECTION, Deployment, Yard, deploy
+from sacristy.operator.lease import Lease
+from sacristy.operator.repair import repair
+from sacristy.operator.telemetry import Telemetry
+from sacristy.operator.watch import Watch
+from sacristy.targets.routes import Route, RoutesCache
+from sacristy.targets.target import Image, Served
+
+log = logging.getLogger("operator")
+
+EVERY_S = 1.0
+SURVEY_S = 10.0  # between two looks at what runs: for what was changed by hand
+AT_ONCE = 4  # deployments
+BUSY_S = 5.0  # until a stage that somebody else is working on is looked at again
+Perform = Callable[[Yard, Task], Deployment]
+
+
+def perform(yard: Yard, task: Task) -> Deployment:
+    """Do what was decided. Raises what deploying raises."""
+    if task.do is Do.REPAIR:
+        return repair(yard, task.model, task.stage, task.why)
+    return deploy(yard, task.model, task.stage)
+
+
+class Operator:
+    """`yards`: what deployments work with, by target; `default`: the target of stages that run nowhere yet."""
+
+    def __init__(
+        self,
+        yards: Mapping[str, Yard],
+        default: str,
+        models: Callable[[], Sequence[str]],
+        watch: Watch,
+        lease: Lease,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        perform: Perform = perform,
+    ) -> None:
+        self.yards, self.default, self.models, self.watch, self.lease = yards, default, models, watch, lease
+        self.telemetry = Telemetry(clock)
+        self.patience = Patience()
+        self._clock, self._perform = clock, perform
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="deploy")
+        self._running: dict[Key, Future[None]] = {}
+        self._routes = RoutesCache(yards[default].settings.routes_file)
+        self._surveyed = clock() - SURVEY_S
+        self._faults: dict[str, str] = {}
+        self._led = False
+        self.outcomes: list[tuple[Task, str]] = []
+
+    def run(self, every_s: float = EVERY_S, over: threading.Event | None = None) -> None:
+        """Take turns until `over`; then give the lease back. Deployments under way are ended by their own steps."""
+        over = over or threading.Event()
+        while not over.is_set():
+            try:
+                self.turn()
+            except (SacristyError, PyMongoError) as error:
+                log.warning("%s", error)
+            over.wait(every_s)
+        self.finish()
+        self.lease.release()
+
+    def turn(self, *, whole: bool = False) -> list[Task]:
+        """Look, compare, and begin what is to be done; return that. Whoever does not hold the lease does nothing."""
+        start = self._clock()
+        begun: list[Task] = []
+        if self._lead():
+            self.watch.look(self.models(), whole=whole)
+            routes = self._routes.read()
+            if whole or start - self._surveyed >= SURVEY_S:
+                self._faults, self._surveyed = self._survey(routes), start
+            begun = [task for task in self._due(routes) if self._begin(task)]
+        self._tell(self._clock() - start)
+        return begun
+
+    def finish(self) -> None:
+        """Wait for what was begun."""
+        wait(self._running.values())
+        self._pool.shutdown()
+
+    def _lead(self) -> bool:
+        """Hold the lease, and learn what failed before it was ours."""
+        holds = self.lease.hold()
+        if holds and not self._led:
+            log.info("%s acts from now on", self.lease.holder)
+            self._remember()
+        self._led = holds
+        return holds
+
+    def _due(self, routes: Mapping[str, Mapping[str, Route]]) -> list[Task]:
+        now, tasks = self._clock(), []
+        for key, digest in self.watch.wishes.items():
+            if key in self._running and not self._running[key].done():
+                continue
+            route = routes.get(key[0], {}).get(key[1])
+            task = decide(key, digest, route, self._faults.get(route.instance, "") if route else "")
+            if task and self.patience.allows(task, now):
+                tasks.append(task)
+        return tasks
+
+    def _survey(self, routes: Mapping[str, Mapping[str, Route]]) -> dict[str, str]:
+        """Return what is wrong with the instances of all stages, asking each target once."""
+        by_target: dict[str, list[Served]] = {}
+        for model, stages in routes.items():
+            for stage, route in stages.items():
+                image = Image(model, parse_version(route.version), route.run, route.digest)
+                by_target.setdefault(route.target, []).append(Served(route.instance, image, stage))
+        found: dict[str, str] = {}
+        for target, served in by_target.items():
+            try:
+                found |= self.yards[target].target.faults(served)
+            except (SacristyError, KeyError) as error:  # a target that cannot be asked is no reason to deploy
+                log.warning("%s: %s", target, error)
+        return found
+
+    def _begin(self, task: Task) -> bool:
+        route = self._routes.read().get(task.model, {}).get(task.stage)
+        target = route.target if route else self.default
+        if target not in self.yards:
+            return False
+        log.info("%s %s:%s: %s", task.do, task.model, task.stage, task.why)
+        self._running[task.key] = self._pool.submit(self._work, self.yards[target], task)
+        return True
+
+    def _work(self, yard: Yard, task: Task) -> None:
+        start, result = self._clock(), "failed"
+        try:
+            if not self.lease.held:
+                return
+            made = self._perform(yard, task)
+            result = "done" if made.changed else "unchanged"
+            self.watch.wishes[task.key] = made.image.digest  # the stage may have moved on meanwhile
+            self.patience.succeeded(task.key)
+            log.info("%s:%s is %s", task.model, task.stage, made.image)
+        except ReleaseLocked as error:  # somebody does it by hand right now
+            result = "busy"
+            self.patience.failures[task.key] = (task.digest, 0, self._clock() + BUSY_S)
+            log.info("%s", error)
+        except (SacristyError, PyMongoError) as error:
+            self.patience.failed(task.key, task.digest, self._clock())
+            log.warning("%s:%s: %s\n%s", task.model, task.stage, error, getattr(error, "detail", ""))
+        finally:
+            self._faults = {name: why for name, why in self._faults.items() if why != task.why}
+            self.telemetry.done.labels(str(task.do), result).inc()
+            self.telemetry.seconds.observe(self._clock() - start)
+            self.outcomes.append((task, result))
+
+    def _remember(self) -> None:
+        """Learn from the records which stages failed lately, so that another operator's patience is ours too."""
+        database = self.yards[self.default].database
+        newest = {"$push": {"digest": "$digest", "state": "$state", "at": "$at"}}
+        grouped = {"_id": {"model": "$model", "stage": "$stage"}, "records": newest}
+        steps: list[dict[str, Any]] = [
+            {"$sort": {"at": DESCENDING}},
+            {"$group": grouped},
+            {"$set": {"records": {"$slice": ["$records", 8]}}},
+        ]
+        for found in database[COLLECTION].aggregate(steps):
+            digest, times = found["records"][0]["digest"], 0
+            for each in found["records"]:
+                if (each["digest"], each["state"]) != (digest, "failed"):
+                    break
+                times += 1
+            if times:
+                age_s = (datetime.now(UTC) - found["records"][0]["at"]).total_seconds()
+                key = (found["_id"]["model"], Stage(found["_id"]["stage"]))
+                self.patience.failed(key, digest, self._clock() - max(0.0, age_s), times)
+
+    def _tell(self, took_s: float) -> None:
+        self.telemetry.leads.set(self._led)
+        self.telemetry.stages.set(len(self.watch.wishes))
+        self.telemetry.failing.set(len(self.patience.failures))
+        self.telemetry.away.set(bool(self.watch.away))
+        self.telemetry.turned(took_s)
