@@ -16,6 +16,7 @@ from typing import Any
 from sacristy.serving.body import PAUSE_S
 from sacristy.serving.loading import app_folder, read_limits, read_model_toml
 from sacristy.serving.pipeline import WAITING
+from sacristy.serving.shared_memory import clear_leftovers, new_folder
 from sacristy.serving.worker import replacing
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - memory is meant: a heartbeat on a slow disk can look like a hang
@@ -72,8 +73,10 @@ os.environ.setdefault("OMP_NUM_THREADS", str(torch_threads(available_cores(), wo
 
 
 def on_starting(server: Any) -> None:
-    """Make the folder in which workers add up their metrics."""
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sacristy-metrics-", dir=worker_tmp_dir)
+    """Make the folder in which workers add up their metrics, and remove what killed servers left of theirs."""
+    place = Path(worker_tmp_dir or tempfile.gettempdir())
+    clear_leftovers(place)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(new_folder(place))
 
 
 def when_ready(server: Any) -> None:

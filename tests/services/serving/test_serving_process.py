@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import psutil
@@ -116,6 +117,21 @@ def test_metrics_add_up_over_workers(start):
     assert any(line.startswith("sacristy_model{digest=") for line in lines)
 
 
+def test_what_a_killed_server_left_in_memory_goes_at_the_next_start_and_nothing_else(start, server, eventually):
+    killed = start()
+    left, kept = metrics_folder(killed), metrics_folder(server)
+    family = psutil.Process(killed.process.pid).children()
+    killed.process.kill()
+    killed.process.wait()
+    psutil.wait_procs(family, timeout=20)
+    assert left.is_dir()
+    stopped = start()
+    assert (left.exists(), kept.is_dir(), metrics_folder(stopped).is_dir()) == (False, True, True)
+    mine = metrics_folder(stopped)
+    stopped.stop()
+    assert not mine.exists()
+
+
 def test_more_silent_clients_than_threads_are_let_go(start):
     server = start(limits="threads = 1")
     silent = RawRequest("POST", "/predict", (), b"POST /predict HTTP/1.1\r\nHost: a\r\n", raw=True)
@@ -125,6 +141,13 @@ def test_more_silent_clients_than_threads_are_let_go(start):
         begin = time.monotonic()
         assert server.ask(timeout=40).status_code == 200
     assert time.monotonic() - begin < 25
+
+
+def metrics_folder(server):
+    """Return the folder that a server's workers share: it holds a lock in it."""
+    opened = [Path(file.path) for file in psutil.Process(server.process.pid).open_files()]
+    (lock,) = [path for path in opened if path.name == "lock"]
+    return lock.parent
 
 
 def question(first):
