@@ -1252,3 +1252,11 @@ class CannotListen(SacristyError):
 
     what = "cannot listen at {address!r}: {reason}"
     next = "pass HOST:PORT with a free port, such as 127.0.0.1:8700"
+
+
+class OrderFailed(SacristyError):
+    """A command that was ordered over HTTP ended with an error."""
+
+    what = "{command}: {reason}"
+    next = "what answered before goes on answering"
+    http_status = 409

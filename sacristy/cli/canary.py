@@ -8,13 +8,15 @@ import typer
 
 from sacristy.cli.arguments import ModelName, Why
 from sacristy.cli.printing import JsonFlag, done, emit, out, short, steps, timed
+from sacristy.cli.statistics import difference
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import NothingBeside
+from sacristy.gateway.statistics import beside
 from sacristy.names import Reference, Stage, Version
 from sacristy.operator.canary import Percents, put_beside, take_away
 from sacristy.operator.deployment import current, deploy
 from sacristy.release import promotion
-from sacristy.targets.routes import Route
+from sacristy.targets.routes import Route, ShareKind
 
 PANEL = "From stage to answer"
 
@@ -45,8 +47,8 @@ def canary(
         text = f"{model}:{', '.join(versions)} no longer runs beside {stage}"
         emit({"dropped": versions}, json, lambda: done(text, clock()))
     else:
-        facts = beside(route)
-        emit(facts, json, lambda: _show(model, stage, route))
+        found = beside(bench.database, model, stage, route)
+        emit(found, json, lambda: _show(found))
 
 
 def start_beside(
@@ -70,15 +72,6 @@ def start_beside(
     emit(data, quiet, lambda: done(text, clock()))
 
 
-def beside(route: Route) -> dict[str, Any]:
-    """Return what answers for a stage, and what is beside it, without addresses."""
-    shares = {
-        str(kind): {"version": share.route.version, "digest": share.route.digest, "percent": share.percent}
-        for kind, share in route.shares.items()
-    }
-    return {"version": route.version, "digest": route.digest, **shares}
-
-
 def _promote(bench: Workbench, model: str, stage: Stage, route: Route, why: str, quiet: bool) -> None:
     share = next(iter(route.shares.values()))
     image = bench.pushed(Reference(model, digest=share.route.digest))
@@ -89,11 +82,23 @@ def _promote(bench: Workbench, model: str, stage: Stage, route: Route, why: str,
     emit({"event": event, "url": deployment.url, "parts": deployment.parts}, quiet, lambda: done(text, clock()))
 
 
-def _show(model: str, stage: Stage, route: Route) -> None:
-    out.print(f"{model}:{stage} is version {route.version} {short(route.digest)}", markup=False)
-    for kind, share in route.shares.items():
-        what = f"  {kind} of {share.percent:g} %: version {share.route.version} {short(share.route.digest)}"
-        out.print(what, markup=False)
+def _show(found: dict[str, Any]) -> None:
+    out.print(f"{found['model']}:{found['stage']} is version {found['version']} {short(found['digest'])}", markup=False)
+    for kind in ShareKind:
+        share = found[kind]
+        if not share:
+            continue
+        what = f"{kind} of {share['percent']:g} %: version {share['version']} {short(share['digest'])}"
+        out.print(f"\n{what}; both were asked the same {share['requests']} times", markup=False)
+        out.print(f"  agreement  {_share(share['agreement'])}", markup=False)
+        out.print(f"  failures   {difference(share['failures'])}", markup=False)
+        out.print(f"  latency    {difference(share['latency_ms'], ' ms')}", markup=False)
+
+
+def _share(of: dict[str, Any]) -> str:
+    if not of["n"]:
+        return "nothing to compare yet"
+    return f"{of['value']:.2%} of {of['n']} predictions, 95 % {of['low']:.2%} to {of['high']:.2%}"
 
 
 def add_to(app: typer.Typer) -> None:

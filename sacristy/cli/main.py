@@ -61,6 +61,7 @@ for group in (
     difference,
     serving,
     canary,
+    statistics,
     cluster,
     data,
     database,

@@ -1,6 +1,9 @@
 """Promote, canary, promote, rollback, under a load that never stops: no request fails."""
 
 import json
+import time
+import urllib.error
+import urllib.request
 
 import pytest
 from story import Load
@@ -44,14 +47,26 @@ def test_a_canary_answers_its_share_and_is_dropped_without_a_failed_request(stor
     assert len(instances(clone)) == 1
 
 
-def test_a_mirror_answers_nobody(story):
-    clone, first, _ = story
+def test_a_mirror_answers_nobody_and_is_compared(story):
+    clone, first, second = story
     with load_on(clone) as load:
         clone.run("deploy", "digits", "--mirror", "100")
-        shown = clone.json("canary", "digits")
+        deadline = time.monotonic() + 30
+        while (shown := clone.json("canary", "digits")["mirror"])["requests"] < 50:
+            assert time.monotonic() < deadline
     assert set(load.versions) == {first}
-    assert shown["mirror"]["percent"] == 100
+    assert (shown["version"], shown["percent"], shown["agreement"]["value"]) == (second, 100, 1.0)
+    assert (shown["failures"]["a"], shown["failures"]["b"]) == (0, 0)
+    assert shown["latency_ms"]["low"] <= shown["latency_ms"]["difference"] <= shown["latency_ms"]["high"]
     clone.run("canary", "digits", "--drop")
+
+
+def test_what_was_answered_is_counted(story):
+    clone, first, second = story
+    found = clone.json("stats", "digits")["versions"]
+    assert found[first]["requests"] > found[second]["requests"] > 0
+    assert found[first]["failed"] == 0
+    assert clone.run("stats", "digits", "--a", first, "--b", second)[0].count("latency") == 1
 
 
 def test_what_was_not_tested_or_runs_already_is_no_canary(story):
@@ -62,9 +77,35 @@ def test_what_was_not_tested_or_runs_already_is_no_canary(story):
     assert "has neither a canary nor a mirror" in told
 
 
+def order(clone, path, body, role="ops"):
+    """Order something over HTTP as a role; return status and answer."""
+    token = (clone.home / "secrets" / f"gateway-{role}").read_text()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    url = clone.json("status")["services"]["gateway"]["url"] + path
+    request = urllib.request.Request(url, json.dumps(body).encode() if body else None, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def test_ops_order_the_same_over_http_and_nobody_else_does(story):
+    clone, first, second = story
+    wanted = {"model": "digits", "action": "start", "percent": 20}
+    assert order(clone, "/ops/canary", wanted, role="scientist")[0] == 403
+    assert order(clone, "/ops/canary", wanted)[0] == 200
+    status, told = order(clone, "/ops/promote", {"image": f"digits:{second}", "stage": "production"})
+    assert (status, "reason" in told["error"]["message"]) == (409, True)
+    shown = order(clone, "/ops/models", None)[1]["models"]["digits"]
+    assert shown["stages"]["production"]["canary"] == {"version": second, "percent": 20}
+    assert {each["version"]: each["tested"] for each in shown["versions"]}[first]
+    assert order(clone, "/ops/audit?model=digits", None)[1]["events"][0]["action"] == "promoted"
+
+
 def test_after_a_rest_the_canary_is_back(story):
     clone, _, second = story
-    clone.run("deploy", "digits", "--canary", "20")
     clone.run("down")
     clone.run("up")
     assert production(clone)["canary"] | {"url": ""} == {"version": second, "percent": 20, "ready": True, "url": ""}
