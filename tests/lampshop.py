@@ -3,10 +3,14 @@
 import hashlib
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 from story import ROOT, Load, ask
 from thin import push_environment
+
+from sacristy.settings import Role
 
 INSTANCE = {"instances": [[0.0] * 64]}
 NAMESPACES = ("sacristy-staging", "sacristy-production", "sacristy-trials")
@@ -15,13 +19,14 @@ NAMESPACES = ("sacristy-staging", "sacristy-production", "sacristy-trials")
 class Shop:
     """The clone, and what it works with. `lamp` is trained, built and pushed by `version`."""
 
-    def __init__(self, clone, rig, server, mongod_url):
+    def __init__(self, clone, rig, server, mongod):
         self.clone, self.rig, self.server = clone, rig, server
+        self.database = mongod.database(Role.ADMIN)
         registry = f"127.0.0.1:{server.port}"
         rig.trust(registry, server.ca)
         clone.environment |= {
             "SACRISTY_TARGET": "kubernetes",
-            "SACRISTY_MONGODB_URL": mongod_url,
+            "SACRISTY_MONGODB_URL": mongod.url(Role.ADMIN),
             "SACRISTY_REGISTRY": server.url,
             "SACRISTY_REGISTRY_USER": "ci",
             "SACRISTY_REGISTRY_PASSWORD": server.password,
@@ -51,14 +56,39 @@ class Shop:
         push_environment(registry, hashlib.sha256(lock.read_bytes()).hexdigest(), packages)
         registry.close()
 
-    def version(self, *config):
-        """Train, build, judge and push a version; return its name."""
+    @cached_property
+    def versions(self):
+        """Two good versions, by name. They are judged at the same time, as pods."""
+        names = [self.made(f"sharpness={sharpness}") for sharpness in (1.0, 1.5)]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self.judged, names))
+        return names
+
+    def made(self, *config):
+        """Train and build a version; return its name."""
         self.clone.run("train", "lamp", *(("with", *config) if config else ()))
-        built = self.clone.json("build", "lamp")
-        name = f"lamp:{built['version']}"
-        self.clone.run("test", name)
+        return f"lamp:{self.clone.json('build', 'lamp')['version']}"
+
+    def judged(self, name):
+        """Let a version pass its acceptance test on the cluster, and push it."""
+        self.clone.run("test", name, "--against", "staging")
         self.clone.run("push", name)
         return name
+
+    def bring(self, name, stage="production"):
+        """Promote a version and deploy it, unless the stage has it already."""
+        if self.clone.json("status")["models"].get("lamp", {}).get(stage, {}).get("version") != number(name):
+            self.promote(name, stage)
+        self.deploy(stage)
+
+    def toml(self, *changes):
+        """Change lines of the model's model.toml: (before, after) each."""
+        path = self.clone.folder / "models" / "lamp" / "model.toml"
+        text = path.read_text()
+        for before, after in changes:
+            assert before in text
+            text = text.replace(before, after)
+        path.write_text(text)
 
     def promote(self, name, stage="production"):
         self.clone.run("promote", name, stage, "--why", "a story")
@@ -81,3 +111,12 @@ class Shop:
 
     def pods(self, namespace="sacristy-production"):
         return self.rig.get("--namespace", namespace, "pods")["items"]
+
+    def deployed(self, name, state="live"):
+        """Return the records of a version's deployments."""
+        return list(self.database.deployments.find({"version": number(name), "state": state}))
+
+
+def number(name):
+    """Return the version in an image's name."""
+    return name.partition(":")[2]

@@ -24,7 +24,9 @@ PASSWD = b"nobody:x:65532:65532::/:/nonexistent\n"
 
 def push_environment(registry, lock_hash, packages):
     """Push the image for a lock; `packages` is a site-packages that has what serving needs. Return its digest."""
-    layers = [layer(python()), layer(dict(chosen(packages)))]
+    own = dict(chosen(packages))
+    needed = shared_by([path for path in own.values() if path.suffix == ".so"])
+    layers = [layer(python() | {path.relative_to("/"): path for path in needed}), layer(own)]
     config = canonical(
         {
             "architecture": "amd64",

@@ -14,8 +14,6 @@ from services.conftest import mongod, mongod_program  # noqa: F401 - the fixture
 from services.images.conftest import one_server  # noqa: F401 - the fixture
 from story import ROOT, Clone
 
-from sacristy.settings import Role
-
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory):
@@ -56,7 +54,7 @@ def shop(request, tmp_path_factory):
         try:
             folder = tmp_path_factory.mktemp("clustered") / "project"
             subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-            made = Shop(Clone(folder, folder / ".sacristy"), cluster, server, database.url(Role.ADMIN))
+            made = Shop(Clone(folder, folder / ".sacristy"), cluster, server, database)
             made.open()
             yield made
             made.clone.run("down")

@@ -1,44 +1,105 @@
-"""On a real cluster, pulled from a real registry: first deploy, rollout and rollback under load, and what can fail."""
+"""On a real cluster, pulled from a real registry: first deploy, rollout and rollback under load, repair, a GPU pool."""
+
+import time
 
 import pytest
+from lampshop import number
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+GPU = (("cpu = 1.0", "cpu = 1.0\ngpu = 1"), ("replicas = 2", "replicas = 1"))
+NO_GPU = tuple((after, before) for before, after in GPU)
+FALLBACK = ("gpu = 1", "gpu = 1\ncpu_fallback = true")
 
 
 @pytest.fixture(scope="module")
-def versions(shop):
-    """Two versions, judged as pods; the first is in production."""
-    found = [shop.version(f"sharpness={sharpness}") for sharpness in (1.0, 1.5)]
-    shop.promote(found[0])
-    shop.deploy()
-    return found
+def served(shop):
+    """The first version is in production."""
+    shop.bring(shop.versions[0])
+    return shop
 
 
-def test_a_stage_is_as_many_replicas_as_its_model_says(shop, versions):
-    state = shop.state()
+def test_a_stage_is_as_many_replicas_as_its_model_says(served):
+    state = served.state()
     assert (state["ready"], state["target"]) == (True, "kubernetes")
     assert state["detail"] == "2 of 2 replicas ready"
-    assert shop.answer()["version"] == versions[0].partition(":")[2]
+    assert served.answer()["version"] == number(served.versions[0])
 
 
-def test_what_runs_is_what_was_promoted_and_may_do_nothing_else(shop, versions):
-    pods = shop.pods()
-    digest = shop.state()["digest"]
+def test_what_runs_is_what_was_promoted_and_may_do_nothing_else(served):
+    pods, digest = served.pods(), served.state()["digest"]
     assert [pod["spec"]["containers"][0]["image"].endswith(f"/lamp@{digest}") for pod in pods] == [True, True]
-    assert shop.rig.kubectl("--namespace", "sacristy-trials", "get", "pods", "--output", "name") == ""
-    name = pods[0]["metadata"]["name"]
+    assert served.rig.kubectl("--namespace", "sacristy-trials", "get", "pods", "--output", "name") == ""
     code = "import os; print(os.getuid(), open('/proc/self/status').read().split('CapEff:')[1].split()[0])"
-    said = shop.rig.kubectl("--namespace", "sacristy-production", "exec", name, "--", "python", "-c", code)
+    name = pods[0]["metadata"]["name"]
+    said = served.rig.kubectl("--namespace", "sacristy-production", "exec", name, "--", "python", "-c", code)
     assert said.split() == ["65532", "0" * 16]
 
 
-def test_a_rollout_and_a_rollback_lose_no_request(shop, versions):
-    first, second = (name.partition(":")[2] for name in versions)
-    with shop.load() as load:
-        shop.promote(versions[1])
-        shop.deploy()
-        assert shop.answer()["version"] == second
-        shop.clone.run("rollback", "lamp", "production", "--why", "a story")
+def test_what_is_printed_for_gitops_is_what_runs(served):
+    text = served.clone.run("manifests", "lamp", "--stage", "production")[0]
+    assert served.rig.kubectl("diff", "--filename", "-", text_in=text.replace("policy/v1", "policy/v1beta1")) == ""
+
+
+def test_a_rollout_and_a_rollback_lose_no_request(served):
+    first, second = map(number, served.versions)
+    with served.load() as load:
+        served.bring(served.versions[1])
+        assert served.answer()["version"] == second
+        served.clone.run("rollback", "lamp", "production", "--why", "a story")
     assert load.failures == []
     assert {load.versions[0], load.versions[-1]} == {first}
     assert second in load.versions
+
+
+def test_what_was_changed_by_hand_is_put_right(served):
+    kubectl, here = served.rig.kubectl, ("--namespace", "sacristy-production")
+    kubectl(*here, "delete", "poddisruptionbudget,service", "lamp")
+    kubectl(*here, "set", "env", "deployment/lamp", "WHO=me")
+    kubectl(*here, "scale", "deployment/lamp", "--replicas", "1")
+    (done,) = served.clone.json("operator", "run", "--once")
+    assert (done["task"], done["result"]) == ("repair", "done")
+    assert served.state()["detail"] == "2 of 2 replicas ready"
+    assert served.clone.json("operator", "run", "--once") == []
+    assert "WHO" not in kubectl(*here, "get", "deployment", "lamp", "--output", "yaml")
+
+
+def test_what_was_deleted_by_hand_is_there_again(served):
+    served.rig.kubectl("--namespace", "sacristy-production", "delete", "deployment", "lamp")
+    (done,) = served.clone.json("operator", "run", "--once")
+    assert done["result"] == "done"
+    assert served.answer()["version"] == number(served.versions[0])
+
+
+def test_a_model_with_a_gpu_runs_on_the_pool_and_a_full_pool_is_told(served):
+    served.toml(*GPU)
+    try:
+        served.bring(served.versions[0], "staging")
+        (pod,) = served.pods("sacristy-staging")
+        assert pod["spec"]["nodeName"] == "lab2"
+        served.rig.kubectl("--namespace", "sacristy-staging", "scale", "deployment/lamp", "--replicas", "2")
+        until(lambda: "Insufficient nvidia.com/gpu" in served.state("staging")["detail"])
+        assert served.state("staging")["detail"].startswith("1 of 2 replicas ready; no node has room")
+        served.promote(served.versions[1], "staging")
+        said = served.deploy("staging", code=1)[1].splitlines()[-1]
+        assert "Insufficient nvidia.com/gpu" in said
+        assert served.answer("staging")["version"] == number(served.versions[0])
+    finally:
+        served.toml(*NO_GPU)
+
+
+def test_where_it_may_it_does_without(served):
+    served.toml(*GPU, FALLBACK)
+    try:
+        served.deploy("staging")
+        assert served.answer("staging")["version"] == number(served.versions[1])
+        limits = served.pods("sacristy-staging")[-1]["spec"]["containers"][0]["resources"]["limits"]
+        assert "nvidia.com/gpu" not in limits
+    finally:
+        served.toml(tuple(reversed(FALLBACK)), *NO_GPU)
+
+
+def until(holds, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)

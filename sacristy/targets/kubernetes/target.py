@@ -21,7 +21,7 @@ from sacristy.settings import Settings
 from sacristy.targets.kubernetes import candidates, survey
 from sacristy.targets.kubernetes.candidates import HOME, object_name
 from sacristy.targets.kubernetes.cluster import Cluster
-from sacristy.targets.kubernetes.diagnosis import has_begun, hindrance, is_up, summary
+from sacristy.targets.kubernetes.diagnosis import has_begun, hindrance, is_ready, is_up, summary
 from sacristy.targets.kubernetes.manifests import network_policy, service_account
 from sacristy.targets.kubernetes.rollout import last_words, live_deployment, replicas_of, roll_out
 from sacristy.targets.kubernetes.workload import (
@@ -120,7 +120,9 @@ class KubernetesTarget(Target):
         model, purpose = belongs(name)
         place = self._namespace(purpose)
         if not is_placed(name):
-            candidates.end(self.cluster, place, object_name(name), grace_s=None)
+            pod = self._pod(name)  # one that is not ready has no requests in flight
+            grace_s = None if pod and is_ready(pod) else 0
+            candidates.end(self.cluster, place, object_name(name), grace_s=grace_s)
         elif _is(live_deployment(self.cluster, place, model), name):
             for kind, version in survey.OWN.items():
                 self.cluster.delete(kind, place, model, version)
