@@ -27,6 +27,7 @@ from sacristy.cli import (
     release,
     serving,
     stack,
+    statistics,
     tokens,
     training,
     upkeep,
