@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import checkpoint
 import data
 import torch
 from features import Scaling
@@ -27,8 +28,12 @@ def config():
     seed = 1  # noqa: F841
 
 
-def fit(part, scaling, *, epochs, batch, lr, seed, log=lambda epoch, loss, network: None):
-    """Return a network trained on a part: the same arguments give the same weights, bit for bit, on one machine."""
+def fit(part, scaling, *, epochs, batch, lr, seed, log=lambda epoch, loss, network: None, keep=None, start=None):
+    """Return a network trained on a part: the same arguments give the same weights, bit for bit, on one machine.
+
+    After each epoch `keep` is given the file of a checkpoint; from such a file (`start`) a training goes on, to the
+    same bits as one that never stopped.
+    """
     torch.set_num_threads(1)  # faster for a network this small, and the same sums on any number of cores
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
@@ -37,7 +42,8 @@ def fit(part, scaling, *, epochs, batch, lr, seed, log=lambda epoch, loss, netwo
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr)
     steps = -(-len(part) // batch) * epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
-    for epoch in range(1, epochs + 1):
+    done = checkpoint.load(start, network, optimizer, schedule) if start else 0
+    for epoch in range(done + 1, epochs + 1):
         total = 0.0
         for rows in torch.randperm(len(part)).split(batch):
             loss = nn.functional.cross_entropy(network(inputs[rows]), targets[rows])
@@ -48,6 +54,10 @@ def fit(part, scaling, *, epochs, batch, lr, seed, log=lambda epoch, loss, netwo
             total += loss.item() * len(rows)
         log(epoch, total / len(part), network.eval())
         network.train()
+        if keep:
+            with tempfile.TemporaryDirectory() as folder:
+                checkpoint.save(Path(folder) / checkpoint.NAME, epoch, network, optimizer, schedule)
+                keep(Path(folder) / checkpoint.NAME)
     return network.eval()
 
 
@@ -90,7 +100,17 @@ def main(_run, epochs, batch, lr, seed):
         _run.log_scalar("training.loss", loss, epoch)
         _run.log_scalar("validation.accuracy", score(network, scaling, parts["validation"])["accuracy"], epoch)
 
-    network = fit(parts["train"], scaling, epochs=epochs, batch=batch, lr=lr, seed=seed, log=log)
+    network = fit(
+        parts["train"],
+        scaling,
+        epochs=epochs,
+        batch=batch,
+        lr=lr,
+        seed=seed,
+        log=log,
+        keep=lambda path: tracking.checkpoint(_run, path),
+        start=tracking.parent_checkpoint(),
+    )
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder), network, scaling, parts["heldout"])
         weights.save(_run, folder)

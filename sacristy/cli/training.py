@@ -6,19 +6,27 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sacristy.cli.arguments import ModelName
-from sacristy.cli.printing import JsonFlag, done, emit, fail, out, steps, table, timed
+from sacristy.cli.printing import JsonFlag, done, emit, fail, out, short, steps, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
 from sacristy.environments import ensure_environment, is_ready
-from sacristy.errors import DatabaseUnreachable, NotInitialised, RunNotArrived, SacristyError, TrainingFailed
+from sacristy.errors import (
+    DatabaseUnreachable,
+    NotInitialised,
+    RunNotArrived,
+    RunOfAnotherModel,
+    SacristyError,
+    TrainingFailed,
+)
 from sacristy.names import parse_model, parse_run
 from sacristy.project import Model
 from sacristy.tracking.checkpoints import resume_environment
+from sacristy.tracking.reproduce import config_words
 from sacristy.tracking.runs import RunRecord, find_by_token, find_run, list_runs
 from sacristy.tracking.series import outlines, read_metrics
 from sacristy.tracking.sparkline import sparkline
@@ -32,21 +40,39 @@ def train(
     model: ModelName,
     resume: Annotated[
         int | None,
-        typer.Option("--resume", help="Go on from this run's last checkpoint.", parser=parse_run, metavar="RUN"),
+        typer.Option(
+            "--resume",
+            help="Go on from this run's last checkpoint, with its configuration, as a new run that names it.",
+            parser=parse_run,
+            metavar="RUN",
+        ),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Train a model as a Sacred run. What follows the model is Sacred's own: with epochs=3, -c 'a comment'."""
     bench = Workbench()
     with timed() as clock:
-        extra = resume_environment(resume, find_run(bench.database, resume).document) if resume else {}
+        words, extra = _continued(bench, model, resume, context.args) if resume else (context.args, {})
         try:
-            run = run_training(bench, bench.model(model), context.args, extra, quiet=json)
+            run = run_training(bench, bench.model(model), words, extra, quiet=json)
         except RunNotArrived as error:  # nothing is lost, and the training went well
             fail(error)
             return
     text = f"run {run.id} of {model} is {run.status}; next: sacristy release {model} --run {run.id}"
     emit(run.document, json, lambda: done(text, clock()))
+
+
+def _continued(bench: Workbench, model: str, parent: int, words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the words and the environment of a training that goes on where a run stopped.
+
+    It has the configuration of that run; what `words` say otherwise comes later and counts.
+    """
+    run = find_run(bench.database, parent)
+    if run.model != model:
+        raise RunOfAnotherModel(run=parent, found=run.model, model=model)
+    at = words.index("with") + 1 if "with" in words else len(words)
+    before = words[:at] if "with" in words else [*words, "with"]
+    return [*before, *config_words(run.config), *words[at:]], resume_environment(parent, run.document)
 
 
 def run_training(
@@ -96,16 +122,28 @@ def runs(
     """List runs, the newest first, with the curve of their main metric."""
     bench = Workbench()
     found = list_runs(bench.database, parse_model(model) if model else None, status or None, tag or None, limit)
-    columns = ["run", "model", "status", "started", "result", "commit", "complete", "curve"]
+    columns = ["run", "model", "status", "started", "result", "curve", "complete", "weights", "image", "stage"]
+    columns += ["deployed", "commit"]
 
     def print_runs() -> None:
         lines = outlines(bench.database, [run.id for run in found])
         curves = [_curve(bench, run, lines.get(run.id, {})) for run in found]
         rows = [
-            (run.id, run.model, run.status, run.started, _result(run), _commit(run), run.complete, curve)
+            (
+                run.id,
+                run.model,
+                run.status,
+                run.started,
+                _result(run),
+                curve,
+                run.complete,
+                *_release(run),
+                _commit(run),
+            )
             for run, curve in zip(found, curves, strict=True)
         ]
-        table("Runs", columns, rows, "No run yet. Next: sacristy train MODEL")
+        asked = any((model, status, tag))
+        table("Runs", columns, rows, "No such run." if asked else "No run yet. Next: sacristy train MODEL")
 
     emit([run.document for run in found], json, print_runs)
 
@@ -131,13 +169,18 @@ def show(
             ("started", record.started),
             ("stopped", record.stopped),
             ("complete", record.complete),
+            ("not complete because", record.incomplete_because),
+            ("points", _points(record)),
             ("commit", _commit(record)),
             ("data", (record.data or {}).get("digest")),
             ("lock", record.lock[:12]),
             ("config", record.config),
             ("result", record.result),
+            ("continues run", _ours(record).get("parent")),
+            ("repeats run", _ours(record).get("repeats")),
+            *zip(("weights", "image", "stage", "deployed"), _release(record), strict=True),
         ]
-        table(f"Run {record.id}", ["", ""], rows, "")
+        table(f"Run {record.id}", ["", ""], [row for row in rows if row[1] not in (None, "")], "")
         files = [(file.name, file.role, f"{file.size:,}", file.digest) for file in record.weights]
         table("Weights", ["file", "role", "bytes", "digest"], files, "No weights.")
         for name, line in points.items():
@@ -154,6 +197,28 @@ def _result(run: RunRecord) -> str:
     return " ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in run.result.items()
     )
+
+
+def _release(run: RunRecord) -> tuple[str, str, str, str]:
+    """Return what Omniboard's columns show of a run: weights, image, stages, where it is deployed."""
+    ours = _ours(run)
+    verdict, deployed = ours.get("acceptance") or {}, ours.get("deployments") or {}
+    size = sum(file.size for file in run.weights)
+    image = f"{verdict['version']} {short(verdict['digest'])}" if verdict else ""
+    if verdict and not verdict["passed"]:
+        image += " not accepted"
+    places = [f"{stage}: {place.get('state')}" for stage, place in sorted(deployed.items())]
+    return f"{size:,} B" if size else "", image, ", ".join(ours.get("stage") or ()), ", ".join(places)
+
+
+def _points(run: RunRecord) -> str:
+    """Return how many points arrived, of how many that the journal holds; empty for a run of plain Sacred."""
+    journal = _ours(run).get("journal") or {}
+    return f"{journal.get('arrived', 0):,} of {journal['points']:,} arrived" if "points" in journal else ""
+
+
+def _ours(run: RunRecord) -> dict[str, Any]:
+    return run.document.get("sacristy") or {}
 
 
 def _commit(run: RunRecord) -> str:

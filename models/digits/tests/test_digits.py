@@ -52,6 +52,19 @@ class TrainedTest(unittest.TestCase):
             again.save(Path(folder))
             assert (Path(folder) / FILE).read_bytes() == (self.folder / FILE).read_bytes()
 
+    def test_a_training_goes_on_from_a_checkpoint_to_the_same_bits(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder, kept = Path(name), []
+
+            def keep(path):
+                kept.append(path.rename(folder / f"{len(kept)}"))
+
+            fit(self.parts["train"], self.scaling, keep=keep, **FAST)
+            fit(self.parts["train"], self.scaling, start=kept[0], **FAST).save(folder)
+            assert (folder / FILE).read_bytes() == (self.folder / FILE).read_bytes()
+            with self.assertRaises(SystemExit):
+                fit(self.parts["train"], self.scaling, start=kept[0], **(FAST | {"epochs": 3}))
+
     def test_two_epochs_learn_something(self):
         assert score(self.network, self.scaling, self.parts["heldout"])["accuracy"] > 0.8
 
