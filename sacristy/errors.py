@@ -1260,3 +1260,10 @@ class OrderFailed(SacristyError):
     what = "{command}: {reason}"
     next = "what answered before goes on answering"
     http_status = 409
+
+
+class GatewayRefused(SacristyError):
+    """The gateway or a model answered a client with an error; `fields` has its status and code."""
+
+    what = "the gateway answered {status}: {reason}"
+    next = "mend the request; docs/how-to/gateway.md shows what each address takes"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import httpx
 import orjson
 import typer
 
@@ -13,7 +12,8 @@ from sacristy.cli.arguments import ModelName, StageName, Where, Why
 from sacristy.cli.canary import start_beside
 from sacristy.cli.printing import JsonFlag, done, emit, out, steps, timed
 from sacristy.cli.workbench import Workbench
-from sacristy.errors import GatewayAway, NotDeployed, PredictionRefused
+from sacristy.client import Client
+from sacristy.errors import GatewayAway, GatewayRefused, NotDeployed, PredictionRefused
 from sacristy.names import Stage, Version, parse_version
 from sacristy.operator.deployment import deploy as deploy_stage
 from sacristy.targets.routes import ShareKind, read_routes
@@ -73,24 +73,15 @@ def predict(
 
 
 def ask(url: str, token: str, model: str, stage: Stage, body: bytes) -> object:
-    """Send a request body to the gateway and return the answer. Raises GatewayAway or PredictionRefused."""
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    try:
-        answer = httpx.post(
-            f"{url}/models/{model}/predict",
-            params={"stage": stage},
-            content=body,
-            headers=headers,
-            timeout=60.0,
-            trust_env=False,
-        )
-    except httpx.HTTPError as error:
-        raise GatewayAway(url=url, reason=str(error) or type(error).__name__) from None
-    if answer.status_code == 503 and not answer.headers.get("X-Sacristy-Version"):
-        raise NotDeployed(model=model, stage=stage)
-    if answer.status_code != 200:
-        raise PredictionRefused(model=model, status=answer.status_code, reason=_message(answer))
-    return orjson.loads(answer.content)
+    """Send a request body to the gateway; return the answer. Raises GatewayAway, NotDeployed or PredictionRefused."""
+    with Client(url, token, timeout_s=60.0, tries=1) as client:
+        try:
+            return client.ask(model, body, stage=stage)
+        except GatewayRefused as error:
+            if error.fields["code"] == "nothing_deployed":
+                raise NotDeployed(model=model, stage=stage) from None
+            status, reason = error.fields["status"], error.fields["reason"]
+            raise PredictionRefused(model=model, status=status, reason=reason) from None
 
 
 def logs(
@@ -107,14 +98,6 @@ def logs(
         raise NotDeployed(model=model, stage=stage)
     found = bench.target(bench.registry, route.target).log_tail(route.instance, lines)
     emit({"instance": route.instance, "lines": found}, json, lambda: out.print("\n".join(found), markup=False))
-
-
-def _message(answer: httpx.Response) -> str:
-    try:
-        fault = answer.json()["error"]
-    except (ValueError, KeyError, TypeError):
-        return answer.text[:160]
-    return str(fault.get("message"))
 
 
 def add_to(app: typer.Typer) -> None:
