@@ -22,11 +22,15 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Tier:
-    """Tests with one marker. `programs` must be on PATH; `packages` bring them on Debian."""
+    """Tests with one marker. `programs` must be on PATH; `packages` bring them on Debian.
+
+    `variables` must be in the environment: they name a service that nobody can install here.
+    """
 
     marker: str
     programs: Sequence[str] = ()
     packages: Sequence[str] = ()
+    variables: Sequence[str] = ()
 
 
 TIERS = (
@@ -47,6 +51,8 @@ TIERS = (
             *("docker-registry", "apache2-utils", "openssl"),
         ),
     ),
+    Tier("groovy", ("groovy", "shellcheck", "java"), ("groovy", "shellcheck", "default-jre-headless")),
+    Tier("jenkins", variables=("JENKINS_URL", "JENKINS_USER", "JENKINS_TOKEN")),
     Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
 )
 
@@ -88,6 +94,9 @@ def judged(report: ElementTree.Element) -> str:
 
 def provide(tier: Tier) -> str:
     """Install what the tier needs; return why it cannot be had, or an empty string."""
+    unset = [name for name in tier.variables if not os.environ.get(name)]
+    if unset:
+        return f"{unset[0]} is not set"
     missing = [program for program in tier.programs if not shutil.which(program)]
     if not missing:
         return ""

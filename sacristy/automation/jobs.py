@@ -50,13 +50,10 @@ class Job:
     poll: str = ""
 
 
+# As the Jenkinsfiles declare them: what differs would be changed back and forth by every build and every sync.
+MODEL = Parameter("MODEL", "", "a folder under models/; empty: as the job is called")
 WHY = Parameter("WHY", "", "the reason, kept in the audit trail")
 RUN = Parameter("RUN", "", "the run to release; empty: train a new one")
-
-
-def model_parameter(name: str) -> Parameter:
-    """Return MODEL, as the root Jenkinsfile declares it too: its default is the job's own name."""
-    return Parameter("MODEL", name, "a folder under models/")
 
 
 def model_job(settings: Settings, model: Model) -> Job:
@@ -66,7 +63,7 @@ def model_job(settings: Settings, model: Model) -> Job:
     return Job(
         name=model.name,
         description=f"{model.file.title}\n{MARK}",
-        parameters=(model_parameter(model.name), RUN, WHY, *_placement(settings), _KEY),
+        parameters=(MODEL, RUN, WHY, *_placement(settings), _KEY),
         source=source_of(settings),
         script=own if (settings.project / own).is_file() else ROOT_SCRIPT,
         keep_builds=wanted.keep_builds,

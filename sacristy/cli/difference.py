@@ -13,6 +13,7 @@ from sacristy.names import parse_reference
 from sacristy.release.difference import Difference, Place, compare
 
 PANEL = "From image to stage"
+MOST_LINES, LONGEST_LINE = 60, 200  # of a text that has to fit into a question
 WHICH = "A stage, a version, or a digest (sha256:...)."
 
 
@@ -46,7 +47,10 @@ def as_text(found: Difference) -> str:
     """Return the same as plain text, a line for each thing that differs, as whoever approves reads it."""
     lines = [f"{found.first} -> {found.second}"]
     lines += [f"{part} {name}: {cell(first)} -> {cell(second)}" for part, name, first, second in found.rows()]
-    return "\n".join(lines) + "\n"
+    if len(lines) > MOST_LINES:
+        more = f"and {len(lines) - MOST_LINES} lines more: sacristy diff {found.first.model} {found.first.version} ..."
+        lines = [*lines[:MOST_LINES], more]
+    return "\n".join(line[:LONGEST_LINE] for line in lines) + "\n"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -20,7 +20,7 @@ from sacristy.cli.printing import JsonFlag, done, emit, steps, table, timed
 from sacristy.cli.release import back, write_report
 from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
-from sacristy.errors import CheckFailed, LimitBreached, NothingToRollBack
+from sacristy.errors import CheckFailed, LimitBreached, NothingToRollBack, NotificationFailed
 from sacristy.images import sbom
 from sacristy.images.reading import baseline_of, lock_of
 from sacristy.names import Stage, parse_model
@@ -129,16 +129,22 @@ def notify(
     outcome: Annotated[str, typer.Argument(help="How it went, in a word or two.", metavar="OUTCOME")],
     link: Annotated[str, typer.Option("--link", help="Where more is to be read.")] = "",
     detail: Annotated[str, typer.Option("--detail", help="A line more.")] = "",
+    lenient: Annotated[bool, typer.Option("--lenient", help="A web hook that fails is only reported.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Tell the web hook in the setting notify_url how a release went. Without one, nothing is done."""
     bench = Workbench()
     url = telling.address(bench.settings)
     content = telling.message(model, outcome, link, detail)
-    with timed() as clock:
-        if url:
-            telling.send(url, content)
     text = f"told: {content['text']}" if url else "nobody is to be told (setting notify_url)"
+    with timed() as clock:
+        try:
+            if url:
+                telling.send(url, content)
+        except NotificationFailed as error:
+            if not lenient:
+                raise
+            url, text = "", str(error)
     emit({"told": bool(url), **content}, json, lambda: done(text, clock()))
 
 

@@ -43,7 +43,7 @@ def test_a_build_is_started_found_and_followed(state, jenkins):
     assert ended.result is Result.SUCCESS
     assert "".join(written) == "checking\ndone\nFinished: SUCCESS\n"
     assert builds(state)[0].parameters["WHY"] == "a 'reason' & $more"
-    assert builds(state)[0].parameters["MODEL"] == "news"
+    assert builds(state)[0].parameters["RUN"] == "7"
 
 
 @pytest.mark.parametrize(("result", "code"), [("SUCCESS", 0), ("FAILURE", 1), ("UNSTABLE", 3), ("NOT_BUILT", 5)])

@@ -45,7 +45,7 @@ def test_parameters_are_declared_with_their_defaults(news):
     root = config.parse(config.job_config(news), "news")
     found = {each.findtext("name"): each.findtext("defaultValue") for each in root.iter(config.STRING)}
     assert found == {
-        "MODEL": "news",
+        "MODEL": "",
         "RUN": "",
         "WHY": "",
         "AGENT": "here",
@@ -104,7 +104,7 @@ def test_a_plan_for_an_empty_jenkins_makes_everything(settings):
     made = plan("shop", wanted_jobs(settings), Found(exists=False))
     assert made.make_folder
     assert [(step.verb, step.name) for step in made.steps] == [(Verb.CREATE, n) for n in ("digits", "news", "promote")]
-    assert "parameter MODEL: nothing -> 'news' (a folder under models/)" in made.steps[1].lines
+    assert "parameter RUN: nothing -> '' (the run to release; empty: train a new one)" in made.steps[1].lines
 
 
 def as_found(jobs):
