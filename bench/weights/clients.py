@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -14,14 +15,14 @@ from pathlib import Path
 
 from sacristy.settings import Settings
 from sacristy.weights.s3 import S3Store
-from sacristy.weights.s3_client import configuration
+from sacristy.weights.s3_client import open_client
+from sacristy.weights.store import CHUNK
 
 AT_ONCE = 8
-CHUNK = 4 << 20
 
 
 class Sacristy:
-    """Hashed in the same pass, verified, fsynced, atomic."""
+    """Hashed in the same pass, verified, atomic."""
 
     def __init__(self, task: dict) -> None:
         self.task, self.settings, self.client = task, *opened(task)
@@ -78,7 +79,7 @@ class Boto3AndHash(Boto3):
 
 
 class Aws(Boto3):
-    """The AWS CLI."""
+    """The AWS CLI, with the time that it takes to start (below a second)."""
 
     def put(self, paths: list[Path]) -> None:
         self.run(str(common(paths)), f"s3://{self.task['bucket']}/{self.task['client']}/{self.task['round']}/", paths)
@@ -114,10 +115,11 @@ class Limit(Boto3):
     def get(self, paths: list[Path], folder: Path) -> None:
         for path in paths:
             found = hashlib.sha256()
+            buffer = memoryview(bytearray(CHUNK))
             with path.open("rb") as source, (folder / path.name).open("wb") as target:
-                while chunk := source.read(CHUNK):
-                    found.update(chunk)
-                    target.write(chunk)
+                while count := source.readinto(buffer):
+                    found.update(buffer[:count])
+                    target.write(buffer[:count])
                 target.flush()
                 os.fsync(target.fileno())
 
@@ -127,8 +129,6 @@ CLIENTS = {"sacristy": Sacristy, "boto3": Boto3, "boto3 + sha256": Boto3AndHash,
 
 def opened(task: dict):
     settings = Settings(project=Path(task["project"]), home=Path(task["home"]))
-    from sacristy.weights.s3_client import open_client
-
     return settings, open_client(settings, "ops")
 
 
@@ -143,7 +143,13 @@ def digest(path: Path) -> str:
 
 def peak_mib() -> float:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else 0
+    own = int(found[1]) / 1024 if found else 0
+    return max(own if not child_mib() else 0, child_mib())
+
+
+def child_mib() -> float:
+    """Return the peak of the program that was run in a process of its own, as the AWS CLI is; else 0."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
 def main() -> None:
@@ -161,5 +167,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    assert configuration()
     main()

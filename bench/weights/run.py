@@ -1,6 +1,6 @@
 """Weights up and down, beside other clients and beside the limit, in one run on one machine.
 
-.venv/bin/python bench/weights/run.py [--size-mib 1024] [--files 1000] [--json FILE] [--aws PROGRAM]
+.venv/bin/python bench/weights/run.py [--size-mib 1024] [--files 1000] [--json FILE] [--aws PROGRAM] [--crt PYTHON]
 
 Brings up a Ceph of its own in a temporary folder and removes it. Every client runs in a process of its own, whose peak
 memory is the kernel's VmHWM. The limit for the disk is reading, hashing and writing the same bytes, fsync included;
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import clients
 
+from sacristy.commands import run
 from sacristy.settings import Settings
 from sacristy.stack.ceph import bringup
 from sacristy.stack.ceph.s3 import Keys, open_client
@@ -32,6 +33,9 @@ from sacristy.supervision import Supervisor
 HERE = Path(__file__).parent
 MIB = 1 << 20
 BUCKET = "bench"
+OURS, CRT = "sacristy", "aws crt"
+WORKS = ("up", "down", "small up", "small down")
+COLLECT = ["radosgw-admin", "-n", "client.rgw.a", "gc", "process", "--include-all"]
 SMALL = 10_000  # bytes
 
 
@@ -41,7 +45,7 @@ def main() -> None:
         settings = Settings(
             project=HERE.parents[1],
             home=Path(folder) / "h",
-            ceph_size_gib=words.size_mib * 8 * words.rounds // 1024 + 6,
+            ceph_size_gib=words.size_mib * 12 // 1024 + 6,
         )
         init(settings)
         for name in ("ceph", "ceph-mon"):
@@ -49,8 +53,8 @@ def main() -> None:
         supervisor = Supervisor(settings)
         try:
             supervisor.start_daemon()
-            bringup.up(settings, supervisor, lambda _: None)
-            report(measure(words, settings, Path(folder)), words)
+            cluster = bringup.up(settings, supervisor, lambda _: None)
+            report(measure(words, settings, Path(folder), os.environ | cluster.environment), words)
         finally:
             supervisor.shutdown()
 
@@ -59,14 +63,15 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size-mib", type=int, default=1024)
     parser.add_argument("--files", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--aws", default="", help="the AWS CLI, if it is to take part")
+    parser.add_argument("--crt", default="", help="a Python with boto3[crt], if that client is to take part")
     return parser.parse_args()
 
 
-def measure(words: argparse.Namespace, settings: Settings, folder: Path) -> list[dict]:
-    """Return a row for each client and work: seconds of each round, peak memory. Rounds go around the clients."""
+def measure(words: argparse.Namespace, settings: Settings, folder: Path, environment: dict[str, str]) -> list[dict]:
+    """Return a row for each client and work: seconds of each round, peak memory. Each round begins with another."""
     client = open_client(settings.s3_endpoint, settings.s3_ca, Keys.parse(settings.secret("ceph-ops")))
     client.create_bucket(Bucket=BUCKET)
     large, small = folder / "large", folder / "small"
@@ -76,18 +81,19 @@ def measure(words: argparse.Namespace, settings: Settings, folder: Path) -> list
     small.mkdir()
     for number in range(words.files):
         (small / f"{number}.txt").write_bytes(os.urandom(SMALL // 2).hex().encode())
-    names = [name for name in clients.CLIENTS if name != "aws" or words.aws]
+    names = [name for name in (*clients.CLIENTS, CRT) if (name != "aws" or words.aws) and (name != CRT or words.crt)]
     rows: dict[tuple[str, str], dict] = {}
     for number in range(words.rounds):
-        for work in ("up", "down", "small up", "small down"):
-            for name in names:
+        for work in WORKS:
+            for name in names[number % len(names) :] + names[: number % len(names)]:
                 row = rows.setdefault((work, name), {"work": work, "client": name, "seconds": [], "mib": 0})
                 seconds, memory = one(name, work, number, settings, folder, words)
                 row["seconds"].append(seconds)
                 row["mib"] = max(row["mib"], memory)
                 print(f"round {number + 1} {work:10} {name:24} {seconds:7.2f} s {memory:5.0f} MiB", flush=True)
         empty(client)
-    return list(rows.values())
+        run(COLLECT, environment=environment, timeout_s=600)  # else the disk holds what was deleted for two hours
+    return sorted(rows.values(), key=lambda row: (WORKS.index(row["work"]), row["client"] != OURS))
 
 
 def one(name: str, work: str, number: int, settings: Settings, folder: Path, words: argparse.Namespace) -> tuple:
@@ -97,7 +103,10 @@ def one(name: str, work: str, number: int, settings: Settings, folder: Path, wor
     (folder / "out").mkdir()
     task = {"client": name, "work": work, "round": number, "home": str(settings.home), "folder": str(folder)}
     task |= {"project": str(settings.project), "aws": words.aws, "bucket": BUCKET}
-    argv = [sys.executable, str(HERE / "clients.py"), json.dumps(task)]
+    task |= {"endpoint": settings.s3_endpoint, "ca": str(settings.s3_ca)}
+    task |= {"keys": str(settings.home / "secrets" / "ceph-ops")}
+    program = [words.crt, str(HERE / "crt.py")] if name == CRT else [sys.executable, str(HERE / "clients.py")]
+    argv = [*program, json.dumps(task)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{name} {work}: {done.stderr[-2000:]}")
@@ -118,15 +127,17 @@ def report(rows: list[dict], words: argparse.Namespace) -> None:
         f"\n{words.size_mib} MiB, and {words.files} files of {SMALL} bytes; best and median of {words.rounds}; ", end=""
     )
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    print("| work | client | best | median | peak MiB |\n|---|---|---|---|---|")
+    print("| work | client | best | median | beside ours | peak MiB |\n|---|---|---|---|---|---|")
+    ours = {row["work"]: row["seconds"] for row in rows if row["client"] == OURS}
     for row in rows:
         best, median = min(row["seconds"]), statistics.median(row["seconds"])
         count = words.files if "small" in row["work"] else words.size_mib * MIB / 1e6
         unit = "files/s" if "small" in row["work"] else "MB/s"
-        row |= {"best": count / best, "median": count / median, "unit": unit}
-        print(
-            f"| {row['work']} | {row['client']} | {count / best:.0f} {unit} | {count / median:.0f} | {row['mib']:.0f} |"
-        )
+        pairs = zip(ours[row["work"]], row["seconds"], strict=True)
+        beside = statistics.median(ours_s / its_s for ours_s, its_s in pairs)
+        row |= {"best": count / best, "median": count / median, "unit": unit, "beside_ours": beside}
+        figures = f"{count / best:.0f} {unit} | {count / median:.0f} | {beside:.2f} | {row['mib']:.0f}"
+        print(f"| {row['work']} | {row['client']} | {figures} |")
     if words.json:
         words.json.write_text(json.dumps({"arguments": vars(words), "rows": rows}, indent=1, default=str) + "\n")
 

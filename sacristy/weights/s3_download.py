@@ -56,12 +56,11 @@ def download(store: Source, digest: str, file: Part, size: int, progress: Progre
     """
     found = hashlib.sha256()
     done = 0
-    first = memoryview(bytearray(size))
-    count, total = _range(store, digest, 0, first)
-    rest = range(count, total, size)
+    first, total = _range(store, digest, 0, size)
+    rest = range(len(first), total, size)
     with ThreadPoolExecutor(AT_ONCE, "download") as pool:
         try:
-            for content in _in_order(pool, store, digest, first, count, rest):
+            for content in _in_order(pool, store, digest, first, rest):
                 for at in range(0, len(content), CHUNK):
                     piece = content[at : at + CHUNK]
                     found.update(piece)
@@ -76,43 +75,49 @@ def download(store: Source, digest: str, file: Part, size: int, progress: Progre
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, store: Source, digest: str, first: memoryview, count: int, starts: range
+    pool: ThreadPoolExecutor, store: Source, digest: str, first: memoryview, starts: range
 ) -> Iterator[memoryview]:
     """Yield the first range, which is here, and the others while more are on the way: use each before the next."""
     waiting = iter(starts)
-    jobs: deque[tuple[Future[tuple[int, int]], memoryview]] = deque()
+    jobs: deque[tuple[Future[tuple[memoryview, int]], memoryview]] = deque()
 
     def ask(buffer: memoryview) -> None:
         start = next(waiting, None)
         if start is not None:
-            jobs.append((pool.submit(_range, store, digest, start, buffer), buffer))
+            jobs.append((pool.submit(_range, store, digest, start, len(buffer), buffer), buffer))
 
     for _ in range(min(BUFFERS - 1, len(starts))):
         ask(memoryview(bytearray(len(first))))
-    yield first[:count]
+    yield first
     ask(first)
     while jobs:
         job, buffer = jobs.popleft()
-        yield buffer[: job.result()[0]]
+        yield job.result()[0]
         ask(buffer)
 
 
-def _range(store: Source, digest: str, start: int, buffer: memoryview) -> tuple[int, int]:
-    """Fill the buffer with the bytes from `start`, or up to the end; return how many, and the blob's whole size."""
+def _range(
+    store: Source, digest: str, start: int, size: int, buffer: memoryview | None = None
+) -> tuple[memoryview, int]:
+    """Return the bytes from `start`, `size` of them or up to the end, and the blob's whole size.
 
-    def ask() -> tuple[int, int]:
+    They lie in the buffer if one is given, else in one that is as large as the blob needs.
+    """
+
+    def ask() -> tuple[memoryview, int]:
         place = {"Bucket": store.bucket, "Key": blob_key(digest)}
-        size = len(buffer)
         try:
             answer = store.client.get_object(**place, Range=f"bytes={start}-{start + size - 1}")
         except ClientError as error:
             if code_of(error) in NO_BYTES and start == 0:
-                return 0, 0  # an empty blob has no range
+                return memoryview(b""), 0  # an empty blob has no range
             if code_of(error) in MISSING:
                 raise store.missing(digest) from None
             raise
         with closing(answer["Body"]) as body:  # its own `with` would give urllib3's stream and errors
-            return _fill(buffer, body), _total(answer)
+            total = _total(answer)
+            room = memoryview(bytearray(min(size, total - start))) if buffer is None else buffer
+            return room[: _fill(room, body)], total
 
     return _again(ask)
 
