@@ -1,4 +1,4 @@
-"""A training is killed in its middle and goes on from its last checkpoint, all by command; what `runs` and `show` say."""
+"""A training is killed in its middle and goes on from its last checkpoint, by command; what `runs` and `show` say."""
 
 import os
 import signal

@@ -124,6 +124,11 @@ def assert_whole(bench: Bench, run, count: int, status: str = "COMPLETED", metri
     assert list(series.times) == sorted(series.times)
     assert run.status == status
     assert run.document["sacristy"]["journal"]["arrived"] == count
+    assert_nothing_is_left(bench)
+
+
+def assert_nothing_is_left(bench: Bench) -> None:
+    """No run is RUNNING, and no journal waits."""
     assert bench.db.runs.count_documents({"status": "RUNNING"}) == 0
     assert bench.journals() == []
     assert not os.listdir(bench.settings.journals)

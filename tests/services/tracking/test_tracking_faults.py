@@ -1,5 +1,6 @@
 """Whatever happens to the database, the trainer or the disk: every point once, in order, the status right."""
 
+import itertools
 import random
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from sacristy.tracking.runs import annotate, find_run, list_runs
 from sacristy.tracking.sending import Sender
 from sacristy.tracking.state import RunState
 
-from .conftest import HEAD, STEADY, assert_whole
+from .conftest import HEAD, STEADY, assert_nothing_is_left, assert_whole
 
 slow = pytest.mark.slow
 
@@ -137,8 +138,10 @@ def test_resync_is_killed_at_random_points_and_run_twice_at_once(bench):
     list(resync(bench.settings, bench.connect))
     runs = list_runs(bench.db)
     assert [run.complete for run in runs] == [True, True]
-    for run in runs:
-        assert all(list(bench.points(run, f"m{m}").values) == list(range(30_000)) for m in range(4))
+    for run, metric in itertools.product(runs, (f"m{m}" for m in range(4))):
+        series = bench.points(run, metric)
+        assert list(series.values) == list(series.steps) == list(range(30_000))
+    assert_nothing_is_left(bench)
 
 
 def test_sigterm_ends_a_run_as_interrupted_with_everything_stored(bench):
@@ -204,7 +207,9 @@ def test_thirty_two_trainers_at_once(bench):
     runs = list_runs(bench.db)
     assert sorted(run.id for run in runs) == list(range(1, 33))
     assert all(run.complete for run in runs)
-    assert sorted(len(bench.points(run)) for run in runs) == sorted(bench.truth(f"truth{n}") for n in range(32))
+    assert sorted(run.result["count"] for run in runs) == sorted(bench.truth(f"truth{n}") for n in range(32))
+    for run in runs:
+        assert_whole(bench, run, run.result["count"])
 
 
 def test_a_retry_goes_on_from_its_parents_checkpoint(bench):

@@ -10,7 +10,7 @@ from sacristy.settings import Role
 from sacristy.tracking.runs import find_run, list_runs
 from sacristy.tracking.series import outlines, read_frame, read_metrics
 
-from .conftest import assert_whole
+from .conftest import assert_nothing_is_left, assert_whole
 
 
 def test_a_run_arrives_whole(bench):
@@ -108,7 +108,11 @@ def test_a_hundred_megabytes_of_bytes_and_colour_are_printed(bench):
     assert f"{output['omitted']} bytes left out here" in text
     assert len(text) < 200_000
     (artifact,) = [a for a in run.document["artifacts"] if a["name"] == "captured_out.txt"]
-    assert gridfs.GridFS(bench.db).get(artifact["file_id"]).length == output["bytes"] > 99_000_000
+    content = gridfs.GridFS(bench.db).get(artifact["file_id"]).read()
+    line = b"\x1b[31mred\x1b[0m \xff\xfe\x00 " * 50 + b"\n"
+    assert len(content) == output["bytes"]
+    assert content.count(line) == 100_000_000 // len(line)
+    assert_nothing_is_left(bench)
 
 
 @pytest.mark.slow
@@ -144,6 +148,7 @@ def test_metrics_of_any_name_and_value_arrive(bench):
     assert run.document["info"]["@where"]["5"] == [0, 1, 2]
     assert (run.result, run.complete) == ({"score": 0.5}, True)
     assert run.document["sacristy"]["journal"]["refused"] == 2
+    assert_nothing_is_left(bench)
 
 
 def test_a_clock_set_back_changes_neither_order_nor_durations(bench):
