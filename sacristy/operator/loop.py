@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +34,7 @@ log = logging.getLogger("operator")
 EVERY_S = 1.0
 SURVEY_S = 10.0  # between two looks at what runs: for what was changed by hand
 AT_ONCE = 4  # deployments
+REMEMBERED = 1000  # outcomes, for who asks
 BUSY_S = 5.0  # until a stage that somebody else is working on is looked at again
 Perform = Callable[[Yard, Task], Deployment]
 
@@ -68,7 +70,7 @@ class Operator:
         self._surveyed = clock() - SURVEY_S
         self._faults: dict[str, str] = {}
         self._led = False
-        self.outcomes: list[tuple[Task, str]] = []
+        self.outcomes: deque[tuple[Task, str]] = deque(maxlen=REMEMBERED)
 
     def run(self, every_s: float = EVERY_S, over: threading.Event | None = None) -> None:
         """Take turns until `over`; then give the lease back. Deployments under way are ended by their own steps."""
@@ -88,16 +90,21 @@ class Operator:
         begun: list[Task] = []
         if self._lead():
             self.watch.look(self.models(), whole=whole)
+            busy = {key for key, work in self._running.items() if not work.done()}  # before the routes are read
             routes = self._routes.read()
             if whole or start - self._surveyed >= SURVEY_S:
-                self._faults, self._surveyed = self._survey(routes), start
-            begun = [task for task in self._due(routes) if self._begin(task)]
+                self._faults, self._surveyed = self._survey(routes, busy), start
+            begun = [task for task in self._due(routes, busy) if self._begin(task, routes)]
         self._tell(self._clock() - start)
         return begun
 
-    def finish(self) -> None:
+    def idle(self) -> None:
         """Wait for what was begun."""
         wait(self._running.values())
+
+    def finish(self) -> None:
+        """Wait for what was begun, and begin nothing more."""
+        self.idle()
         self._pool.shutdown()
 
     def _lead(self) -> bool:
@@ -109,10 +116,10 @@ class Operator:
         self._led = holds
         return holds
 
-    def _due(self, routes: Mapping[str, Mapping[str, Route]]) -> list[Task]:
+    def _due(self, routes: Mapping[str, Mapping[str, Route]], busy: Set[Key]) -> list[Task]:
         now, tasks = self._clock(), []
         for key, digest in self.watch.wishes.items():
-            if key in self._running and not self._running[key].done():
+            if key in busy:
                 continue
             route = routes.get(key[0], {}).get(key[1])
             task = decide(key, digest, route, self._faults.get(route.instance, "") if route else "")
@@ -120,11 +127,13 @@ class Operator:
                 tasks.append(task)
         return tasks
 
-    def _survey(self, routes: Mapping[str, Mapping[str, Route]]) -> dict[str, str]:
-        """Return what is wrong with the instances of all stages, asking each target once."""
+    def _survey(self, routes: Mapping[str, Mapping[str, Route]], busy: Set[Key]) -> dict[str, str]:
+        """Return what is wrong with the instances of all stages that nobody works on, asking each target once."""
         by_target: dict[str, list[Served]] = {}
         for model, stages in routes.items():
             for stage, route in stages.items():
+                if (model, Stage(stage)) in busy:
+                    continue
                 image = Image(model, parse_version(route.version), route.run, route.digest)
                 by_target.setdefault(route.target, []).append(Served(route.instance, image, stage))
         found: dict[str, str] = {}
@@ -135,8 +144,8 @@ class Operator:
                 log.warning("%s: %s", target, error)
         return found
 
-    def _begin(self, task: Task) -> bool:
-        route = self._routes.read().get(task.model, {}).get(task.stage)
+    def _begin(self, task: Task, routes: Mapping[str, Mapping[str, Route]]) -> bool:
+        route = routes.get(task.model, {}).get(task.stage)
         target = route.target if route else self.default
         if target not in self.yards:
             return False

@@ -16,7 +16,7 @@ from sacristy.errors import ClusterAway, ClusterRefused, PodNotStarted, Registry
 from sacristy.images.copy import copy_image
 from sacristy.images.registry import Access, Registry, open_registry
 from sacristy.names import Stage, parse_version
-from sacristy.project import load_model
+from sacristy.project import ModelFile, load_model
 from sacristy.settings import Settings
 from sacristy.targets.kubernetes import candidates, survey
 from sacristy.targets.kubernetes.candidates import HOME, object_name
@@ -53,6 +53,7 @@ class KubernetesTarget(Target):
         self.settings = settings
         self.registry = registry
         self.cluster = Cluster(settings.cluster)
+        self._files: dict[str, tuple[tuple[int, ...], ModelFile]] = {}
         place = f"{socket.gethostname()}:{settings.home}"
         self.home = hashlib.sha256(place.encode()).hexdigest()[:16]
 
@@ -161,9 +162,18 @@ class KubernetesTarget(Target):
 
     def workload(self, image: Image, purpose: str, *, gpu: bool = True) -> Workload:
         """Return what an image's manifests follow from. Raises RegistryUnknownToCluster, or what model.toml raises."""
-        file = load_model(self.settings.project, image.model).file
+        file = self._model_file(image.model)
         secret = bool(self.settings.registry_user)
         return Workload(image, purpose, file, self.settings.cluster, self._host, secret, gpu)
+
+    def _model_file(self, model: str) -> ModelFile:
+        """Return what model.toml says, read again only when it is another file: the operator asks for all of them."""
+        path = self.settings.project / "models" / model / "model.toml"
+        state = path.stat() if path.is_file() else None
+        known = (state.st_ino, state.st_mtime_ns, state.st_size) if state else ()
+        if not known or model not in self._files or self._files[model][0] != known:
+            self._files[model] = known, load_model(self.settings.project, model).file
+        return self._files[model][1]
 
     @cached_property
     def _host(self) -> str:
