@@ -19,6 +19,7 @@ from sacristy.errors import DataChanged, DataMissing
 NAME = "yelp-reviews"
 SOURCE = "17,951 distinct reviews of Yelp's academic data, which may not be passed on: https://www.yelp.com/dataset"
 FILE = Path("yelp_reviews") / "train.csv.gz"  # columns stars, text, date and source; only the first two are used
+PULLED = Path(__file__).parent / "dataset" / FILE.name  # by `sacristy data pull`
 SHA256 = "bf800addbd24097968f92ac3a9fcd05a31fa5e0b9010b6ce52c0a31822423c44"
 POSITIVE = 3  # stars or more
 HELDOUT, VALIDATION = 25, 13  # of 256: about 10 % and 5 %, the rest is for training
@@ -67,7 +68,7 @@ def _words(text: str) -> str:
 
 def _content() -> bytes:
     folder = settings.load().data
-    path = (folder or Path("SACRISTY_DATA")) / FILE
+    path = PULLED if PULLED.is_file() else (folder or Path("SACRISTY_DATA")) / FILE
     try:
         content = path.read_bytes()
     except OSError as error:

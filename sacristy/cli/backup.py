@@ -23,17 +23,18 @@ KeyFile = Annotated[Path | None, typer.Option("--keys", help="A file with this g
 
 
 def backup(place: Place, endpoint: Endpoint = "", ca: Ca = None, keys: KeyFile = None, json: JsonFlag = False) -> None:
-    """Copy the database, and all weights that any run or version refers to. A second backup copies what is new."""
+    """Copy the database, all weights that anything refers to, and DVC's data. A second backup copies what is new."""
     bench = Workbench()
     vault = open_vault(place, bench.settings, Gateway(endpoint, ca, keys))
     digests = list(references(bench))
     with timed() as clock, bytes_bar("backup", None, json) as progress:
         made, copied = keeping.backup(bench.settings, open_as(bench, "serving"), vault, digests, progress)
     documents = sum(facts["documents"] for facts in made.collections.values())
-    text = f"{made.name}: {documents:,} documents, {len(made.blobs)} blobs, {copied.bytes:,} bytes of them new"
+    held = f"{documents:,} documents, {len(made.blobs)} blobs, {len(made.data)} files of data"
+    text = f"{made.name}: {held}, {copied.bytes:,} bytes of them new"
 
     def show() -> None:
-        table("Lost before this backup", ["digest"], [(digest,) for digest in copied.lost], "Everything was there.")
+        table("Lost before this backup", ["what"], [(lost,) for lost in copied.lost], "Everything was there.")
         done(text, clock())
 
     emit({"backup": made, "copied": copied}, json, show)
@@ -49,17 +50,20 @@ def restore(
     keys: KeyFile = None,
     json: JsonFlag = False,
 ) -> None:
-    """Bring a backup onto an empty stack that is up, then read and hash all of its weights again."""
+    """Bring a backup onto an empty stack that is up, then read and hash all of its weights and data again."""
     bench = Workbench()
     vault = open_vault(place, bench.settings, Gateway(endpoint, ca, keys))
     store = open_as(bench, "ops")
     with timed() as clock, bytes_bar("restore", None, json) as progress:
-        found, copied, checked = keeping.restore(bench.settings, store, vault, name, progress)
+        restored = keeping.restore(bench.settings, store, vault, name, progress)
+    found, checked = restored.backup, restored.verified
     documents = sum(facts["documents"] for facts in found.collections.values())
-    text = f"{found.name} is back: {documents:,} documents; {checked.sound} blobs are sound, {checked.bytes:,} bytes"
-    emit({"backup": found, "copied": copied, "verified": checked}, json, lambda: done(text, clock()))
-    if not checked.ok:
-        raise WeightsDamaged(count=len(checked.missing) + len(checked.damaged), location=store.location)
+    held = f"{documents:,} documents, {len(found.data)} files of data"
+    text = f"{found.name} is back: {held}; {checked.sound} blobs are sound, {checked.bytes:,} bytes"
+    emit(vars(restored), json, lambda: done(text, clock()))
+    if not restored.ok:
+        broken = [*checked.missing, *checked.damaged, *restored.damaged_data]
+        raise WeightsDamaged(count=len(broken), location=store.location)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,13 +1,14 @@
-"""`sacristy backup` and `restore`: the database as BSON files with their hashes, and every blob that it refers to.
+"""`sacristy backup` and `restore`: the database as BSON files with their hashes, the blobs it refers to, DVC's data.
 
-A backup is complete when its backup.json is there, which is written last. Blobs are shared by all backups of a place,
-so that a second one copies only what is new.
+A backup is complete when its backup.json is there, which is written last. Blobs and data are shared by all backups of a
+place, so that a second one copies only what is new.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -22,6 +23,7 @@ from pymongo.errors import PyMongoError
 
 from sacristy.errors import BackupUnusable, DatabaseUnreachable, StackNotEmpty
 from sacristy.settings import DATABASE, Role, Settings
+from sacristy.stack.data_copies import copy_data, damaged_data, data_keys, open_data
 from sacristy.stack.vault import Vault
 from sacristy.tracking.database import address, connect, reason
 from sacristy.weights import upkeep
@@ -39,19 +41,35 @@ BATCH_BYTES = 16 << 20
 
 @dataclass
 class Backup:
-    """What a backup holds: for each collection its number of documents and its file's SHA-256, and the blobs."""
+    """What a backup holds: for each collection its number of documents and its file's SHA-256; blobs; keys of data."""
 
     name: str
     at: str
     collections: dict[str, dict[str, Any]] = field(default_factory=dict)
     blobs: list[str] = field(default_factory=list)
+    data: list[str] = field(default_factory=list)
     schema: int = SCHEMA
+
+
+@dataclass
+class Restored:
+    """What a restore did. `damaged_data`: keys of data that cannot be read back right."""
+
+    backup: Backup
+    copied: Mirrored
+    verified: Verification
+    damaged_data: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Say whether all of the backup is there and right."""
+        return self.verified.ok and not self.damaged_data
 
 
 def backup(
     settings: Settings, store: Store, vault: Vault, digests: list[str], progress: Progress = silent
 ) -> tuple[Backup, Mirrored]:
-    """Make a backup of the database and of the given blobs and those that runs refer to.
+    """Make a backup of the database, of the given blobs and those that runs refer to, and of the data that DVC keeps.
 
     The database is read as it was at one moment. Raises DatabaseUnreachable, and what store and vault raise.
     """
@@ -67,16 +85,18 @@ def backup(
         made.blobs = sorted({*referenced, *digests})
         copied = mirror(store, vault.blobs, made.blobs, progress)
         made.blobs = [digest for digest in made.blobs if digest not in copied.lost]
+        source = open_data(settings)
+        kept = copy_data(source, vault, data_keys(source))
+        made.data = [key for key in data_keys(source) if key not in kept.lost]
+        copied = _sum(copied, kept)
         index = Path(folder) / INDEX
         index.write_text(json.dumps(asdict(made), indent=1))
         vault.put(f"{made.name}/{INDEX}", index)
     return made, copied
 
 
-def restore(
-    settings: Settings, store: Store, vault: Vault, name: str = "", progress: Progress = silent
-) -> tuple[Backup, Mirrored, Verification]:
-    """Bring a backup (the newest if not named) back onto an empty stack, then verify every blob of it.
+def restore(settings: Settings, store: Store, vault: Vault, name: str = "", progress: Progress = silent) -> Restored:
+    """Bring a backup (the newest if not named) back onto an empty stack, then read and hash all its blobs and data.
 
     An interrupted restore can be repeated. Raises BackupUnusable, StackNotEmpty, DatabaseUnreachable, and what store
     and vault raise.
@@ -86,15 +106,17 @@ def restore(
         files = {name: _fetched(vault, found, name, Path(folder)) for name in found.collections}
         with _database(settings, Role.ADMIN) as client:
             _refuse_foreign_runs(client, found.name, files.get("runs"))
-            copied = mirror(vault.blobs, store, found.blobs, progress)
+            data = open_data(settings)
+            kept = copy_data(vault, data, found.data)
+            copied = _sum(mirror(vault.blobs, store, found.blobs, progress), kept)
             for collection in sorted(files, key=lambda one: one == "runs"):  # runs last: their blobs are there before
                 _load(client, collection, files[collection])
-    return found, copied, upkeep.verify(store, found.blobs)
+    return Restored(found, copied, upkeep.verify(store, found.blobs), damaged_data(data, found.data))
 
 
 def read(vault: Vault, name: str, folder: Path) -> Backup:
     """Return what a backup holds. Raises BackupUnusable."""
-    known = [key.split("/")[0] for key in vault.keys(INDEX)]
+    known = [key.split("/")[0] for key in vault.below("") if re.fullmatch(f"backup-[^/]+/{re.escape(INDEX)}", key)]
     if not known or (name and name not in known):
         reason = f"there is {', '.join(known) or 'none'}"
         raise BackupUnusable(location=vault.location, reason=reason)
@@ -109,6 +131,15 @@ def read(vault: Vault, name: str, folder: Path) -> Backup:
     return found
 
 
+def _sum(first: Mirrored, second: Mirrored) -> Mirrored:
+    return Mirrored(
+        first.copied + second.copied,
+        first.bytes + second.bytes,
+        first.present + second.present,
+        first.lost + second.lost,
+    )
+
+
 def _database(settings: Settings, role: Role) -> MongoClient[dict[str, Any]]:
     return connect(settings, role).client
 
@@ -117,7 +148,8 @@ def _dump(client: MongoClient[dict[str, Any]], folder: Path) -> Iterator[tuple[s
     """Yield each collection with a file of its documents, all as they were at one moment."""
     database = client[DATABASE]
     try:
-        names = sorted(name for name in database.list_collection_names() if not name.startswith("system."))
+        own = database.list_collection_names(filter={"type": "collection"})  # views come with the schema
+        names = sorted(name for name in own if not name.startswith("system."))
         with client.start_session(snapshot=True) as session:
             for name in (name for name in names if name not in LEFT_OUT):
                 path = folder / f"{name}.bson"

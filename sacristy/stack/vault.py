@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,8 +39,8 @@ class Vault(Protocol):
     def get(self, key: str, path: Path) -> None:
         """Bring a file back, or raise BackupUnusable."""
 
-    def keys(self, name: str) -> list[str]:
-        """Return the keys that end in a name, sorted."""
+    def below(self, folder: str) -> list[str]:
+        """Return the keys below a folder (which ends in `/`, or is empty for all), sorted."""
 
 
 class FolderVault:
@@ -67,40 +66,39 @@ class FolderVault:
         with writing(path):
             shutil.copyfile(self._folder / key, path)
 
-    def keys(self, name: str) -> list[str]:
-        """See Vault.keys."""
-        return sorted(str(path.relative_to(self._folder)) for path in self._folder.glob(f"*/{name}"))
+    def below(self, folder: str) -> list[str]:
+        """See Vault.below."""
+        found = (path for path in (self._folder / folder).rglob("*") if path.is_file())
+        return sorted(path.relative_to(self._folder).as_posix() for path in found)
 
 
 class BucketVault:
-    """Backups in a bucket."""
+    """Backups in a bucket. `prefix`: what all keys begin with."""
 
-    def __init__(self, store: S3Store) -> None:
+    def __init__(self, store: S3Store, prefix: str = "") -> None:
         self.location = store.location
         self.blobs: Store = store
         self._store = store
+        self._prefix = prefix
 
     def put(self, key: str, path: Path) -> None:
         """See Vault.put. Raises StoreAway, StoreRefused or StoreFull."""
         with asking(self.location):
-            self._store.client.upload_file(str(path), self._store.bucket, key)
+            self._store.client.upload_file(str(path), self._store.bucket, self._prefix + key)
 
     def get(self, key: str, path: Path) -> None:
         """See Vault.get. Raises StoreAway or StoreRefused too."""
         with asking(self.location):
             try:
-                self._store.client.download_file(self._store.bucket, key, str(path))
+                self._store.client.download_file(self._store.bucket, self._prefix + key, str(path))
             except ClientError as error:
                 if code_of(error) in MISSING:
                     raise BackupUnusable(location=self.location, reason=f"{key} is missing") from None
                 raise
 
-    def keys(self, name: str) -> list[str]:
-        """See Vault.keys."""
-        return [key for key in self._all() if key.endswith(f"/{name}")]
-
-    def _all(self) -> Iterator[str]:
-        yield from (facts["Key"] for facts in self._store.objects("backup-"))
+    def below(self, folder: str) -> list[str]:
+        """See Vault.below."""
+        return [facts["Key"].removeprefix(self._prefix) for facts in self._store.objects(self._prefix + folder)]
 
 
 def open_vault(location: str, settings: Settings, gateway: Gateway) -> Vault:
@@ -108,7 +106,7 @@ def open_vault(location: str, settings: Settings, gateway: Gateway) -> Vault:
     scheme, colon, bucket = location.partition("://")
     if not colon:
         return FolderVault(Path(location))
-    if scheme != "s3" or not bucket:
+    if scheme != "s3" or not bucket or "/" in bucket:
         raise InvalidLocation(location=location, reason="a backup goes to a folder or to s3://bucket")
     if not gateway.endpoint:
         return BucketVault(S3Store(bucket, settings, "ops"))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import gridfs
 import pytest
 
+from sacristy.datasets import md5_of
 from sacristy.errors import BackupUnusable, StackNotEmpty
 from sacristy.settings import Role
 from sacristy.stack import backup as keeping
 from sacristy.stack.vault import BucketVault, FolderVault
 from sacristy.weights.folder import FolderStore
+
+DATA = "files/md5/e5/ebd4c02cefbe7955977c67ada242b7"  # as DVC keeps it
 
 
 @pytest.fixture
@@ -20,6 +23,8 @@ def source(mongod, project, tmp_path):
     (tmp_path / "weights.txt").write_text("weights")
     digest, size = store.put(tmp_path / "weights.txt")
     file = {"name": "weights.txt", "digest": digest, "size": size, "role": "weights"}
+    (home / "data" / DATA).parent.mkdir(parents=True)
+    (home / "data" / DATA).write_bytes(b"a,b\n1,2\n")
     database.runs.insert_one({"_id": 460_001, "status": "COMPLETED", "sacristy": {"weights": [file]}})
     gridfs.GridFS(database).put(b"x" * 300_000, _id="backup-test", filename="artifact")
     yield mongod.settings(project, home, Role.SERVICE), store
@@ -34,23 +39,25 @@ def empty(killable_mongod, project, tmp_path):
 
 
 def contents(database):
-    return {name: list(database[name].find().sort("_id")) for name in database.list_collection_names()}
+    names = database.list_collection_names(filter={"type": "collection"})
+    return {name: list(database[name].find().sort("_id")) for name in names if not name.startswith("system.")}
 
 
 def test_all_comes_back_and_the_weights_are_verified(source, empty, mongod, killable_mongod, tmp_path):
     vault = FolderVault(tmp_path / "backups")
     made, copied = keeping.backup(*source, vault, [])
-    assert (copied.copied, copied.lost) == (1, [])
-    found, _, checked = keeping.restore(*empty, vault)
-    assert found == made
-    assert checked.ok
-    assert checked.sound == 1
+    assert (copied.copied, copied.lost, made.data) == (2, [], [DATA])
+    restored = keeping.restore(*empty, vault)
+    assert restored.backup == made
+    assert restored.ok
+    assert restored.verified.sound == 1
+    assert md5_of(empty[0].home / "data" / DATA) == DATA[10:].replace("/", "")
     before, after = contents(mongod.database()), contents(killable_mongod.database())
     assert {name: after[name] for name in before if name != "locks"} == {
         n: d for n, d in before.items() if n != "locks"
     }
     assert gridfs.GridFS(killable_mongod.database()).get("backup-test").read() == b"x" * 300_000
-    assert keeping.restore(*empty, vault)[2].ok  # again changes nothing
+    assert keeping.restore(*empty, vault).ok  # again changes nothing
     killable_mongod.database().runs.insert_one({"_id": 9})
     with pytest.raises(StackNotEmpty, match="run 9"):
         keeping.restore(*empty, vault)
@@ -60,7 +67,7 @@ def test_a_second_backup_copies_only_what_is_new(source, tmp_path):
     vault = FolderVault(tmp_path / "backups")
     keeping.backup(*source, vault, [])
     _, copied = keeping.backup(*source, vault, [])
-    assert (copied.copied, copied.present) == (0, 1)
+    assert (copied.copied, copied.present) == (0, 2)
 
 
 def test_a_blob_that_is_lost_already_is_said(source, tmp_path):
@@ -69,6 +76,23 @@ def test_a_blob_that_is_lost_already_is_said(source, tmp_path):
     made, copied = keeping.backup(settings, store, FolderVault(tmp_path / "backups"), [gone])
     assert copied.lost == [gone]
     assert gone not in made.blobs
+
+
+def test_data_that_is_damaged_already_is_said(source, tmp_path):
+    settings, store = source
+    (settings.home / "data" / DATA).write_bytes(b"a,b\n1,3\n")
+    made, copied = keeping.backup(settings, store, FolderVault(tmp_path / "backups"), [])
+    assert (copied.lost, made.data) == ([DATA], [])
+
+
+def test_data_that_was_damaged_in_the_backup_is_not_restored(source, empty, tmp_path):
+    vault = FolderVault(tmp_path / "backups")
+    keeping.backup(*source, vault, [])
+    (tmp_path / "backups" / DATA).chmod(0o600)
+    (tmp_path / "backups" / DATA).write_bytes(b"a,b\n1,3\n")
+    restored = keeping.restore(*empty, vault)
+    assert (restored.ok, restored.damaged_data) == (False, [DATA])
+    assert not (empty[0].home / "data" / DATA).exists()
 
 
 def test_a_damaged_or_unfinished_backup_is_not_restored(source, tmp_path):
@@ -90,4 +114,5 @@ def test_a_damaged_or_unfinished_backup_is_not_restored(source, tmp_path):
 def test_a_backup_in_a_bucket_comes_back_into_another(source, empty, store):
     vault = BucketVault(store)
     keeping.backup(*source, vault, [])
-    assert keeping.restore(*empty, vault)[2].sound == 1
+    restored = keeping.restore(*empty, vault)
+    assert (restored.ok, restored.verified.sound, restored.backup.data) == (True, 1, [DATA])
