@@ -10,7 +10,7 @@ from typing import Any
 
 from bson import Binary
 
-from sacristy.tracking.card import FILE, card
+from sacristy.tracking.card import FILE, MOST_CURVES, card
 from sacristy.tracking.database import Documents
 from sacristy.tracking.runs import CARD_DUE
 from sacristy.tracking.sending import PIECE_BYTES
@@ -38,7 +38,7 @@ def about(run: Document) -> Document:
 
 
 def _curves(database: Documents, run: int) -> dict[str, tuple[list[int], list[float]]]:
-    found = database["metrics"].find({"run_id": run}).sort("name", 1)
+    found = database["metrics"].find({"run_id": run}).sort("name", 1).limit(MOST_CURVES)
     return {metric["name"]: (metric["steps"], metric["values"]) for metric in found}
 
 

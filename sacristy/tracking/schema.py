@@ -37,6 +37,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("config.tags", ASCENDING)]),
         IndexModel([("start_time", DESCENDING)]),
         IndexModel([("sacristy.parent", ASCENDING)], sparse=True),
+        IndexModel([("sacristy.card_due", ASCENDING)], sparse=True),
+        IndexModel([("sacristy.stage", ASCENDING)], sparse=True),
     ],
     "points": [IndexModel([("run", ASCENDING), ("metric", ASCENDING), ("chunk", ASCENDING)], unique=True)],
     "evidence": [IndexModel([("digest", ASCENDING), ("seq", DESCENDING)])],

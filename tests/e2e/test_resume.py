@@ -19,10 +19,11 @@ def killed(clone):
     """The run of a real training that was killed after a few of its epochs."""
     clone.run("up")
     before = {run["_id"] for run in clone.json("runs", "--limit", "1000")}
+    known = set(clone.home.glob("checkpoints/*/000003-*"))
     words = ["train", "digits", "with", f"epochs={EPOCHS}", "lr=0.003"]
     trainer = subprocess.Popen([str(SACRISTY), *words], cwd=clone.folder, env=clone.environment)
     try:
-        wait_for(lambda: trainer.poll() is None and any(clone.home.glob("checkpoints/*/000003-*")))
+        wait_for(lambda: set(clone.home.glob("checkpoints/*/000003-*")) - known)
         (python,) = [
             child for child in psutil.Process(trainer.pid).children() if "train.py" in " ".join(child.cmdline())
         ]
