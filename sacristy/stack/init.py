@@ -32,6 +32,7 @@ FOLDERS = (
 )
 KEYFILE = "mongodb-keyfile"
 SESSION_KEY = "gateway-session-key"
+JENKINS_ROLES = ("scientist", "engineer", "ops")  # the users of jenkins/casc.yaml
 KEYFILE_BYTES = 384  # as base64 512 characters; mongod takes 6 to 1024
 
 
@@ -66,7 +67,13 @@ def secret_makers() -> dict[str, Callable[[], str]]:
     """Return how each secret is generated, by file name."""
     passwords: dict[str, Callable[[], str]] = {f"mongodb-{role}": _password for role in Role}
     tokens = {token_secret(role): new_secret for role in TokenRole}
+    passwords |= {f"jenkins-{role}-password": _password for role in JENKINS_ROLES} | {"jenkins-token": _jenkins_token}
     return passwords | tokens | {KEYFILE: _keyfile, SESSION_KEY: _password, PRIVATE: new_private_key}
+
+
+def _jenkins_token() -> str:
+    """Return an API token as Jenkins makes them: `11` says how it is kept there."""
+    return f"11{secrets.token_hex(16)}"
 
 
 def token_secret(role: TokenRole) -> str:
