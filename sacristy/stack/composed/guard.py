@@ -61,6 +61,8 @@ class Conversation(socketserver.BaseRequestHandler):
         client.settimeout(IDLE_S)
         stream = client.makefile("rb")
         with suppress(OSError, ValueError):
+            if not stream.peek(1):
+                return  # somebody looked whether there is anybody
             try:
                 head, body = self._judged(stream)
             except Refused as reason:

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +28,31 @@ ONE_SHOTS = ("prepare",)  # they end with 0 when their work is done
 SITES = {"nginx": "", "gateway": "", "omniboard": "omniboard", "registry": "registry", "store": "store"}
 
 
-def up(
-    settings: Settings, profiles: Sequence[str] = (), progress: Progress = lambda _: None, *, build: bool = False
-) -> dict[str, ServiceState]:
+@dataclass(frozen=True)
+class How:
+    """`profiles`: none for those of .env. `build`: even what is built. `renew`: even containers that run."""
+
+    profiles: tuple[str, ...] = ()
+    build: bool = False
+    renew: bool = False
+
+
+def up(settings: Settings, how: How, progress: Progress = lambda _: None) -> dict[str, ServiceState]:
     """Build what is not built, start what does not run, wait until all is healthy, and return the services' states.
 
-    `profiles`: none for those that .env names. Raises NotComposed, ProgramMissing, CommandFailed or ServiceUnhealthy.
+    Raises NotComposed, ProgramMissing, CommandFailed or ServiceUnhealthy.
     """
     place = place_of(settings)
-    chosen = profiles_of(place, profiles)
+    chosen = profiles_of(place, how.profiles)
     program = find_program()
     progress("gather what images are built from")
     gather(settings)
-    if build or not _built(place, chosen, program):
+    if how.build or not _built(place, chosen, program):
         progress("build the images; the first time takes minutes")
         _compose(program, place, chosen, "build", within_s=BUILD_WITHIN_S)
     progress("start the services, in the order of their health")
-    _compose(program, place, chosen, "up", "--detach", "--no-build", "--remove-orphans", within_s=START_WITHIN_S)
+    words = ["up", "--detach", "--no-build", "--remove-orphans", *(["--force-recreate"] if how.renew else [])]
+    _compose(program, place, chosen, *words, within_s=START_WITHIN_S)
     progress("wait until all of them are healthy")
     return wait_healthy(place)
 

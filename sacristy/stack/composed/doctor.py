@@ -1,0 +1,124 @@
+"""`sacristy doctor --compose`: what can be wrong with a composed stack, and what mends it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from sacristy.commands import run
+from sacristy.engine import PROGRAM
+from sacristy.errors import CommandFailed, ProgramMissing, SacristyError
+from sacristy.settings import Settings
+from sacristy.stack.composed import running
+from sacristy.stack.composed.certificates import RENEW_BEFORE_DAYS, days_left
+from sacristy.stack.composed.init import TLS_SERVICES, secret_files
+from sacristy.stack.composed.place import Place, place_of
+from sacristy.stack.findings import DISK_ERROR_BYTES, DISK_WARNING_BYTES, ERROR, GIB, WARNING, Finding
+from sacristy.stack.status import ServiceState
+
+CERTIFICATES = ("ca", "front", *TLS_SERVICES)
+INSIDE = ("python", "-m", "sacristy.stack.composed.inside")
+ASK_WITHIN_S = 60.0
+INIT = "sacristy init --compose --name NAME"
+
+
+def doctor(settings: Settings) -> list[Finding]:
+    """Return every fault, errors first. Without .env there is one finding only."""
+    place = place_of(settings)
+    if not place.env.is_file():
+        return [Finding(ERROR, f"{place.env} is missing: the composed stack was not initialised here", INIT)]
+    found = [*check_secrets(place), *check_certificates(place), *check_engine(place)]
+    return sorted(found, key=lambda finding: finding.level != ERROR)
+
+
+def check_secrets(place: Place) -> Iterator[Finding]:
+    """Secrets that are missing, or that others can read."""
+    for name in secret_files(place, place.values().get("SACRISTY_NAME", "")):
+        path = place.secrets / name
+        if not path.is_file():
+            yield Finding(ERROR, f"the secret {path} is missing", f"put it back; or, for a new stack, {INIT}")
+        elif path.stat().st_mode & 0o077:
+            yield Finding(ERROR, f"other users can read {path}", f"chmod 600 {path}")
+
+
+def check_certificates(place: Place) -> Iterator[Finding]:
+    """Certificates near or after their end, or that cannot be read."""
+    for name in CERTIFICATES:
+        path = place.secrets / f"{name}.pem"
+        try:
+            days = days_left(path)
+        except FileNotFoundError:
+            continue  # a missing secret
+        except (OSError, ValueError) as error:
+            yield Finding(ERROR, f"{path} is no certificate that can be read: {error}", f"rm {path}; {INIT}")
+            continue
+        mend = f"rm {path}; {INIT}; sacristy up --compose --renew"
+        if days < 0:
+            yield Finding(ERROR, f"the certificate {path} has ended", mend)
+        elif days < RENEW_BEFORE_DAYS:
+            yield Finding(WARNING, f"the certificate {path} ends in {days} days", mend)
+
+
+def check_engine(place: Place) -> Iterator[Finding]:
+    """No engine, no room on its disk, services that are of no use, and what is wrong inside."""
+    try:
+        root = run([PROGRAM, "info", "--format", "{{.DockerRootDir}}"], timeout_s=ASK_WITHIN_S).strip()
+        states = running.states(place)
+    except (CommandFailed, ProgramMissing) as error:
+        yield Finding(ERROR, f"the Docker engine does not answer: {error}", "start it, and join its group: docker info")
+        return
+    yield from check_disk(root)
+    if not states:
+        yield Finding(ERROR, "the composed stack is not running", "sacristy up --compose")
+        yield from check_port(place)
+        return
+    yield from check_services(states)
+    if states.get("operator", ServiceState(False, "")).ready:
+        yield from look_inside(place)
+
+
+def check_disk(root: str) -> Iterator[Finding]:
+    """Too little room for images and volumes."""
+    if not Path(root).is_dir():  # an engine on another machine
+        return
+    free = psutil.disk_usage(root).free
+    if free < DISK_WARNING_BYTES:
+        level = ERROR if free < DISK_ERROR_BYTES else WARNING
+        yield Finding(
+            level, f"{free / GIB:.1f} GiB are left on the disk of {root}", "docker system df; free some space"
+        )
+
+
+def check_port(place: Place) -> Iterator[Finding]:
+    """The one port that is published, taken by another program while the stack is down."""
+    values = place.values()
+    address, port = values.get("SACRISTY_ADDRESS", ""), int(values.get("SACRISTY_PORT", "443"))
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except PermissionError:
+            return  # the engine may
+        except OSError as error:
+            yield Finding(ERROR, f"port {port} cannot be had: {error.strerror}", f"SACRISTY_PORT in {place.env}")
+
+
+def check_services(states: dict[str, ServiceState]) -> Iterator[Finding]:
+    """Services that are not ready."""
+    for name, state in states.items():
+        if not state.ready:
+            yield Finding(ERROR, f"{name} is not ready: {state.detail}", "sacristy up --compose")
+
+
+def look_inside(place: Place) -> Iterator[Finding]:
+    """Ask in the operator's container, which is in the networks."""
+    identity = running.container_name(place, "operator")
+    try:
+        answer = run([PROGRAM, "container", "exec", identity, *INSIDE], timeout_s=ASK_WITHIN_S)
+        yield from (Finding(**finding) for finding in json.loads(answer))
+    except (SacristyError, ValueError) as error:
+        yield Finding(ERROR, f"cannot look inside: {error}", "sacristy up --compose")
