@@ -21,6 +21,7 @@ from sacristy.targets.routes import ShareKind
 SENT_ON = ("Content-Type", "Content-Encoding", "Accept")
 HANDED_BACK = ("Content-Type", "Retry-After", "Allow", "Inference-Header-Content-Length")
 OK, BAD_REQUEST = 200, 400
+JSON = {"Content-Type": "application/json"}
 PREDICTION = "X-Sacristy-Prediction"
 LONGEST_KEY = 128
 
@@ -33,7 +34,8 @@ class Desk:
 
     def predict(self, model: str, path: str, *, named_inside: bool) -> Response:
         """Ask a model what the current request asks. `named_inside`: put the prediction's id into the answer too."""
-        question = Question(model, asked_stage(), path, request.get_data(), headers_on(), asked_key())
+        headers = JSON | headers_on()  # Triton's own client names no type
+        question = Question(model, asked_stage(), path, request.get_data(), headers, asked_key())
         at_ms = time.time_ns() // 1_000_000
         start = time.perf_counter()
         try:

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from sacristy.errors import InvalidName, TokenTaken, UnknownToken
 from sacristy.gateway.app import create_app
 from sacristy.gateway.limits import Limits, Rate
+from sacristy.gateway.openapi import describe
 from sacristy.gateway.rights import PUBLIC, RIGHTS, Right, TokenRole, right_of
 from sacristy.gateway.tokens import add_token, admit, read_tokens, remove_token
 from sacristy.settings import Settings
@@ -228,3 +229,9 @@ def test_workers_share_a_rate(tmp_path: Path) -> None:
     assert two.take("a", Rate(1, 1)) > 0
     one.close()
     two.close()
+
+
+def test_the_gateways_openapi_lists_every_address_that_is_no_page(app: Flask, client: FlaskClient) -> None:
+    pages = {"static", "login", "pages", "records"}
+    rules = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.partition(".")[0] not in pages}
+    assert {re.sub(r"<([^>]+)>", r"{\1}", rule) for rule in rules} == set(describe([])["paths"])
