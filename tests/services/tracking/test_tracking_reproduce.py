@@ -68,6 +68,17 @@ def test_a_run_is_repeated_from_its_commit_and_its_diff(repository, factor):
     assert any(line.startswith("code") for line in differences(first, other))
 
 
+def test_the_diff_of_a_dirty_tree_is_stored_once_per_content(repository):
+    bench = repository
+    digests = []
+    for factor in (2, 2, 3):
+        (bench.project / "factor.py").write_text(f"FACTOR = {factor}\n")
+        digests.append(train(bench).document["sacristy"]["diff"])
+    assert digests[0] == digests[1] != digests[2]
+    stored = [file["filename"] for file in bench.db["fs.files"].find({"filename": {"$regex": "^diff://"}})]
+    assert sorted(stored) == sorted({f"diff://{digest}" for digest in digests})
+
+
 def test_a_run_from_no_commit_cannot_be_repeated(bench):
     bench.train("@ex.automain\ndef main(_run):\n    pass\n")
     with pytest.raises(NotReproducible), checkout(bench.db, bench.project, bench.newest()):

@@ -1,6 +1,8 @@
 """An ordinary run, and runs that say, print and leave unusual things."""
 
+import hashlib
 import subprocess
+from pathlib import Path
 
 import gridfs
 import pytest
@@ -84,6 +86,26 @@ def test_an_artifact_may_be_deleted_after_the_call(bench):
     artifact = bench.newest().document["artifacts"][0]
     assert artifact["name"] == "folder_big.bin"
     assert gridfs.GridFS(bench.db).get(artifact["file_id"]).read() == bytes(range(256)) * 4096
+
+
+def test_resources_are_recorded_by_the_hash_that_dvc_knows_and_never_as_copies(bench):
+    (bench.project / "plain.csv").write_bytes(b"a,b\n" * 100_000)
+    (bench.project / "kept.csv").write_text("x")
+    (bench.project / "kept.csv.dvc").write_text(f"outs:\n- md5: {'ab' * 16}\n  path: kept.csv\n")
+    bench.train(
+        """
+        @ex.automain
+        def main(_run):
+            with _run.open_resource("plain.csv") as file:
+                file.read()
+            _run.open_resource("kept.csv").close()
+        """
+    )
+    run = bench.newest()
+    found = {Path(path).name: digest for path, digest in run.document["resources"]}
+    assert found == {"plain.csv": hashlib.md5(b"a,b\n" * 100_000).hexdigest(), "kept.csv": "ab" * 16}
+    assert bench.db["fs.files"].count_documents({"length": {"$gte": 100_000}}) == 0
+    assert (run.document["experiment"]["sources"], run.complete) == ([], True)
 
 
 def test_a_hundred_megabytes_of_bytes_and_colour_are_printed(bench):
