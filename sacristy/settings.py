@@ -77,6 +77,11 @@ class Cluster(BaseModel):
         default="ClusterIP", description="NodePort where gateway and commands are outside of the cluster"
     )
     node_address: str = Field(default="127.0.0.1", description="a node, as the gateway reaches it: for NodePort")
+    routes: str = Field(
+        default="",
+        pattern="^([a-z][a-z0-9-]*/[a-z][a-z0-9-]*)?$",
+        description="namespace/name of a ConfigMap in which the operator publishes the routes for gateways there",
+    )
     gpu_label: str = Field(
         default="pool=ml", pattern="^[^=]+=[^=]+$", description="the label of the nodes with graphics processors"
     )

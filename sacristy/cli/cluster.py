@@ -22,8 +22,10 @@ from sacristy.operator.telemetry import Page
 from sacristy.operator.watch import Watch
 from sacristy.project import model_names
 from sacristy.settings import TargetName
+from sacristy.targets.kubernetes.cluster import Cluster
 from sacristy.targets.kubernetes.manifests import as_yaml
 from sacristy.targets.kubernetes.manifests import manifests as stage_manifests
+from sacristy.targets.kubernetes.publishing import Publisher
 from sacristy.targets.kubernetes.target import KubernetesTarget
 
 PANEL = "From stage to answer"
@@ -78,8 +80,10 @@ def operator_of(bench: Workbench) -> Operator:
     holder = f"{socket.gethostname()}:{os.getpid()}"
     yards = {str(name): bench.yard_on(name) for name in TargetName}
     watch = Watch(bench.registry, bench.database)
-    project = bench.settings.project
-    return Operator(yards, bench.settings.target, lambda: model_names(project), watch, Lease(bench.database, holder))
+    settings, lease = bench.settings, Lease(bench.database, holder)
+    place = settings.cluster.routes
+    publisher = Publisher(Cluster(settings.cluster), place, settings.routes_file) if place else None
+    return Operator(yards, settings.target, lambda: model_names(settings.project), watch, lease, publisher=publisher)
 
 
 def serve(kept: Operator, listen: str, every: float) -> Page:

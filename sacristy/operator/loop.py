@@ -26,6 +26,7 @@ from sacristy.operator.lease import Lease
 from sacristy.operator.repair import repair
 from sacristy.operator.telemetry import Telemetry
 from sacristy.operator.watch import Watch
+from sacristy.targets.kubernetes.publishing import Publisher
 from sacristy.targets.routes import Route, RoutesCache
 from sacristy.targets.target import Image, Served
 
@@ -59,11 +60,12 @@ class Operator:
         *,
         clock: Callable[[], float] = time.monotonic,
         perform: Perform = perform,
+        publisher: Publisher | None = None,
     ) -> None:
         self.yards, self.default, self.models, self.watch, self.lease = yards, default, models, watch, lease
         self.telemetry = Telemetry(clock)
         self.patience = Patience()
-        self._clock, self._perform = clock, perform
+        self._clock, self._perform, self._publisher = clock, perform, publisher
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="deploy")
         self._running: dict[Key, Future[None]] = {}
         self._routes = RoutesCache(yards[default].settings.routes_file)
@@ -95,6 +97,8 @@ class Operator:
             if whole or start - self._surveyed >= SURVEY_S:
                 self._faults, self._surveyed = self._survey(routes, busy), start
             begun = [task for task in self._due(routes, busy) if self._begin(task, routes)]
+            if self._publisher:
+                self._publisher.publish()
         self._tell(self._clock() - start)
         return begun
 
@@ -112,6 +116,8 @@ class Operator:
         holds = self.lease.hold()
         if holds and not self._led:
             log.info("%s acts from now on", self.lease.holder)
+            if self._publisher:
+                self._publisher.begin()
             self._remember()
         self._led = holds
         return holds

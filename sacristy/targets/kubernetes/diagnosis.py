@@ -121,7 +121,9 @@ def _of_container(container: Json) -> Hindrance | None:
 
 def pulling_fault(message: str) -> str:
     """Return the end of the chain of causes that the container runtime tells, which is the cause itself."""
-    return re.sub(r'failed to [a-z ]+(: [A-Za-z]+)? "[^"]+": ', "", re.sub(r"^rpc error: code = \w+ desc = ", "", message))
+    return re.sub(
+        r'failed to [a-z ]+(: [A-Za-z]+)? "[^"]+": ', "", re.sub(r"^rpc error: code = \w+ desc = ", "", message)
+    )
 
 
 def _how(ended: Json) -> str:
