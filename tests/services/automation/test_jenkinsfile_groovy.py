@@ -12,22 +12,23 @@ from sacristy.settings import Settings
 
 pytestmark = pytest.mark.groovy
 
-STEPS = {"sh", "echo", "junit", "archiveArtifacts", "readJSON", "readFile", "script", "error", "stash", "unstash"}
+STEPS = {
+    "sh",
+    "echo",
+    "input",
+    "junit",
+    "archiveArtifacts",
+    "readJSON",
+    "readFile",
+    "script",
+    "error",
+    "stash",
+    "unstash",
+}
 SECTIONS = {
-    *("pipeline", "agent", "parameters", "options", "stages", "stage", "steps", "post", "when", "input", "environment"),
-    *(
-        "label",
-        "expression",
-        "beforeInput",
-        "beforeAgent",
-        "always",
-        "failure",
-        "success",
-        "timeout",
-        "retry",
-        "string",
-    ),
-    *("disableConcurrentBuilds", "skipStagesAfterUnstable", "id", "message", "ok", "submitter", "submitterParameter"),
+    *("pipeline", "agent", "parameters", "options", "stages", "stage", "steps", "post", "when", "label", "expression"),
+    *("beforeAgent", "always", "failure", "success", "timeout", "retry", "string"),
+    *("disableConcurrentBuilds", "skipStagesAfterUnstable"),
 }
 
 
@@ -96,12 +97,17 @@ def test_parameters_are_declared_as_sync_declares_them(calls, tmp_path):
         assert declared(calls[name]) == wanted
 
 
-def test_an_input_is_asked_after_its_when(calls):
+def test_an_input_is_a_step_that_waits_without_an_agent(calls):
+    """As a directive it would make its message before anything ran, and hold its agent for a day."""
     for name, found in calls.items():
-        for call in found:
-            if call["name"] == "input":
-                inside = [each["name"] for each in found if each["stage"] == call["stage"]]
-                assert "beforeInput" in inside, f"{name}:{call['line']}"
+        asked = [call for call in found if call["name"] == "input"]
+        assert asked, name
+        for call in asked:
+            inside = [each["name"] for each in found if each["stage"] == call["stage"]]
+            assert "agent" not in inside
+            assert "script" in inside
+            assert "COMPARISON" in call["named"]["message"]
+            assert call["named"]["submitter"] == "ops"
 
 
 def test_every_stage_with_steps_is_bounded_in_time(calls):

@@ -1,0 +1,295 @@
+"""Against a real controller, given by JENKINS_URL, JENKINS_USER and JENKINS_TOKEN: all that `sacristy jenkins` does.
+
+The controller is taken as it is: the plugins of jenkins/plugins.txt, a user who may do all, and somewhere to build: the
+label in JENKINS_AGENT, or its built-in node. It must reach this machine's loopback, where git serves the repository.
+The pipelines are this repository's own; `jenkins/sacristy` is replaced by one that prints what it was asked, since a
+plain controller has no MongoDB, registry or Python of ours.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from types import SimpleNamespace
+
+import pytest
+from services.conftest import mongod, mongod_program  # noqa: F401 - the fixtures
+from story import ROOT, Clone
+
+from sacristy.automation.client import Client
+from sacristy.automation.watcher import Watcher
+from sacristy.settings import Role, Settings
+from sacristy.weights.store import open_store
+
+GIVEN = ("JENKINS_URL", "JENKINS_USER", "JENKINS_TOKEN")
+MISSING = [name for name in GIVEN if not os.environ.get(name)]
+pytestmark = [
+    pytest.mark.jenkins,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(bool(MISSING), reason=f"{(MISSING or GIVEN)[0]} is not set: there is no controller to ask"),
+]
+
+MODEL = 'title = "{name}"\n[gates]\nmetric = "accuracy"\nminimum = 0.9\n[jenkins]\npoll = ""\n'
+DIGEST = f"sha256:{'a' * 64}"
+PRINTER = f"""#!/bin/sh
+printf '[%s]' "$@" >&2
+echo >&2
+report() {{
+  mkdir -p "$1"
+  echo '<testsuite name="s" tests="1"><testcase name="a" classname="b"/></testsuite>' > "$1/report.xml"
+}}
+case "$1" in
+  changed) echo '{{"changed": true, "lock": false}}' ;;
+  train) echo '{{"_id": 41}}' ;;
+  build) echo '{{"model": "digits", "version": "41", "digest": "{DIGEST}"}}' ;;
+  check) report reports ;;
+  test) report acceptance ;;
+  dossier) mkdir -p dossier; echo 'digits:7 -> digits:41' > dossier/comparison.txt; echo '{{}}' > dossier/sbom.json ;;
+esac
+"""
+OWN = """pipeline {
+    agent { label "${params.AGENT}" }
+    parameters {
+        string(name: 'DEPTH', defaultValue: '3', description: 'learned from the Jenkinsfile')
+    }
+    stages {
+        stage('work') {
+            steps {
+                sh 'echo "run=[$RUN] depth=[$DEPTH]"; printf %s "$WHY" | wc -c'
+                sh 'i=0; while [ $i -lt 5 ]; do echo "line $i"; sleep 1; i=$((i+1)); done'
+                sh 'case "$WHY" in fail*) exit 1 ;; sleep*) sleep 300 ;; esac'
+            }
+        }
+        stage('approve') {
+            when { beforeInput true; expression { params.WHY.startsWith('ask') } }
+            input { message 'Go on?'; id 'approve'; parameters { string(name: 'REASON', defaultValue: 'none') } }
+            steps { sh 'echo "reason=[$REASON]"' }
+        }
+    }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A repository with our pipelines, served on loopback."""
+    base = tmp_path_factory.mktemp("served")
+    folder = base / "shop"
+    for name in ("digits", "news"):
+        (folder / "models" / name).mkdir(parents=True)
+        (folder / "models" / name / "model.toml").write_text(MODEL.format(name=name))
+    (folder / "models" / "news" / "Jenkinsfile").write_text(OWN)
+    (folder / "Pipfile").touch()
+    shutil.copy(ROOT / "Jenkinsfile", folder)
+    (folder / "jenkins").mkdir()
+    shutil.copy(ROOT / "jenkins" / "promote.Jenkinsfile", folder / "jenkins")
+    (folder / "jenkins" / "sacristy").write_text(PRINTER)
+    (folder / "jenkins" / "sacristy").chmod(0o755)
+    clone = Clone(folder, base / "home")
+    clone.git("init", "--quiet", "-b", "main")
+    clone.git("add", ".")
+    clone.git("commit", "--quiet", "-m", "a shop")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    argv = ["git", "daemon", f"--base-path={base}", "--export-all", "--listen=127.0.0.1", f"--port={port}", str(base)]
+    daemon = subprocess.Popen(argv, start_new_session=True)
+    yield SimpleNamespace(clone=clone, url=f"git://127.0.0.1:{port}/shop")
+    os.killpg(daemon.pid, 15)
+    daemon.wait()
+
+
+@pytest.fixture(scope="module")
+def client():
+    return Client(*(os.environ[name] for name in GIVEN))
+
+
+@pytest.fixture(scope="module")
+def shop(repository, client):
+    """The shop with a folder of its own on the controller, which is removed at the end."""
+    folder = f"sacristy-{secrets.token_hex(4)}"
+    repository.clone.environment |= {
+        "SACRISTY_JENKINS_URL": os.environ["JENKINS_URL"],
+        "SACRISTY_JENKINS_USER": os.environ["JENKINS_USER"],
+        "SACRISTY_JENKINS_TOKEN": os.environ["JENKINS_TOKEN"],
+        "SACRISTY_JENKINS_FOLDER": folder,
+        "SACRISTY_JENKINS_AGENT": os.environ.get("JENKINS_AGENT", "built-in"),
+        "SACRISTY_REPOSITORY": repository.url,
+    }
+    repository.clone.run("jenkins", "sync", "--yes")
+    yield SimpleNamespace(clone=repository.clone, folder=folder, url=repository.url)
+    client.post(f"job/{folder}/doDelete", "removing the folder", folder, {})
+
+
+def sacristy(shop, *words, code=0):
+    """Run `sacristy jenkins` with --json; return what it printed and what it said."""
+    out, said = shop.clone.run("jenkins", *words, "--json", code=code, timeout=400)
+    return json.loads(out) if out else None, said
+
+
+def until(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    return found
+
+
+def waits(shop, job):
+    return until(lambda: next((each for each in sacristy(shop, "status", job)[0] if each["waits_for"]), None))
+
+
+def follow(shop, *words):
+    """Start `sacristy jenkins build ... --follow` and return the process."""
+    argv = ["jenkins", "build", *words, "--follow"]
+    program = [str(ROOT / ".venv" / "bin" / "sacristy"), *argv]
+    return subprocess.Popen(
+        program,
+        cwd=shop.clone.folder,
+        env=shop.clone.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_controller_finds_no_fault_in_our_pipelines(client):
+    for path in (ROOT / "Jenkinsfile", ROOT / "jenkins" / "promote.Jenkinsfile"):
+        form = {"jenkinsfile": path.read_text()}
+        answer = client.post("pipeline-model-converter/validate", "linting", "linter", form).text
+        assert "successfully validated" in answer, answer
+
+
+def test_a_second_sync_changes_nothing(shop):
+    plan, _ = sacristy(shop, "sync", "--dry-run")
+    assert (plan["make_folder"], plan["steps"]) == (False, [])
+
+
+def test_a_build_is_followed_and_ends_with_its_result(shop):
+    facts, log = sacristy(shop, "build", "news", "--run", "7", "--follow")
+    assert facts["result"] == "SUCCESS"
+    assert "run=[7] depth=[3]" in log
+    assert [f"line {n}" in log for n in range(5)] == [True] * 5
+    _, log = sacristy(shop, "build", "news", "--why", "fail", "--follow", code=1)
+    assert "run=[]" in log
+
+
+def test_what_the_builds_taught_the_jobs_is_kept(shop, client):
+    sacristy(shop, "build", "news", "--follow")
+    assert sacristy(shop, "sync", "--dry-run")[0]["steps"] == []
+    shop.clone.commit("models/news/model.toml", MODEL.format(name="other news"))
+    (step,) = sacristy(shop, "sync", "--yes")[0]["steps"]
+    assert step["verb"] == "change"
+    assert "DEPTH" in client.get(f"job/{shop.folder}/job/news/config.xml", "news").text
+    assert sacristy(shop, "build", "news", "--follow")[0]["result"] == "SUCCESS"
+
+
+def test_the_same_key_starts_one_build(shop):
+    first, _ = sacristy(shop, "build", "news", "--key", "once-and-only")
+    again, _ = sacristy(shop, "build", "news", "--key", "once-and-only")
+    assert (again["build"], again["started_before"]) == (first["build"], True)
+
+
+def test_a_long_reason_arrives_whole_and_unread_by_a_shell(shop):
+    why = "$(touch pwned) `id` ' \" ; & " * 600
+    _, log = sacristy(shop, "build", "news", "--why", why, "--follow")
+    assert str(len(why.strip())) in log.split()
+    assert "uid=" not in log
+
+
+def test_a_build_is_aborted(shop):
+    process = follow(shop, "news", "--why", "sleep")
+    until(lambda: any(each["building"] for each in sacristy(shop, "status", "news")[0]))
+    time.sleep(8)
+    sacristy(shop, "abort", "news")
+    process.communicate(timeout=120)
+    assert process.returncode == 4
+
+
+def test_an_approval_lets_a_build_go_on_and_a_refusal_does_not(shop):
+    process = follow(shop, "news", "--why", "ask")
+    build = waits(shop, "news")["build"]
+    sacristy(shop, "approve", "news", "--build", str(build), "--why", "it is 'good'")
+    log, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert "reason=[it is 'good']" in log
+    process = follow(shop, "news", "--why", "ask")
+    waits(shop, "news")
+    sacristy(shop, "approve", "news", "--refuse")
+    process.communicate(timeout=120)
+    assert process.returncode == 4
+
+
+def walk(shop, *words):
+    """Take a run through the root Jenkinsfile, approve it, and return the log."""
+    process = follow(shop, "digits", *words)
+    try:
+        waits(shop, "digits")
+        sacristy(shop, "approve", "digits", "--why", "looks well")
+        log, _ = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    assert process.returncode == 0, log
+    return log
+
+
+def test_the_root_pipeline_trains_and_releases(shop):
+    log = walk(shop, "--why", "new data")
+    asked = [line for line in log.splitlines() if line.startswith("[") and "][" in line]
+    words = [line.strip("[]").split("][")[0] for line in asked]
+    order = ["changed", "check", "data", "train", "build", "test", "push", "promote", "dossier", "promote", "watch"]
+    assert [word for word in words if word != "notify"] == order
+    assert f"[promote][--deploy][--why][new data][--][digits@{DIGEST}][staging]" in asked
+    assert "[build][--run][41][--json][--][digits]" in asked
+    assert any("[looks well (approved by " in line and line.endswith("[production]") for line in asked)
+    assert "insecure" not in log.lower()
+
+
+def test_the_root_pipeline_releases_a_run_without_training(shop):
+    log = walk(shop, "--run", "7")
+    assert "[train]" not in log
+    assert "[build][--run][7][--json][--][digits]" in log
+    state = sacristy(shop, "status", "digits")[0][0]
+    assert (state["result"], state["run"]) == ("SUCCESS", "7")
+    assert "digits:41" in state["description"]
+    assert sacristy(shop, "sync", "--dry-run")[0]["steps"] == []
+
+
+def test_a_tag_becomes_a_release(shop, client, mongod, tmp_path):  # noqa: F811
+    settings = Settings(
+        project=shop.clone.folder,
+        home=tmp_path,
+        jenkins_folder=shop.folder,
+        repository=shop.url,
+        jenkins_url=client.url,
+    )
+    store = open_store(str(tmp_path / "weights"))
+    (tmp_path / "w.json").write_text("{}")
+    digest, size = store.put(tmp_path / "w.json")
+    ours = {
+        "commit": "a" * 40,
+        "dirty": False,
+        "journal": {"complete": True},
+        "weights": [{"name": "w.json", "digest": digest, "size": size, "role": "weights"}],
+    }
+    run = {"_id": 900, "experiment": {"name": "news"}, "status": "COMPLETED", "sacristy": ours}
+    mongod.database().runs.insert_one(run | {"omniboard": {"tags": ["release"]}})
+    watcher = Watcher(settings, mongod.database(Role.SERVICE), store, client)
+
+    def tags():
+        watcher.reconcile()
+        return mongod.database().runs.find_one({"_id": 900})["omniboard"]["tags"]
+
+    assert tags() == ["releasing"]
+    until(lambda: tags() == ["released"])
+    assert sacristy(shop, "status", "news")[0][0]["run"] == "900"
+
+
+def test_the_job_of_a_model_that_is_gone_goes(shop):
+    shop.clone.git("rm", "-r", "--quiet", "models/news")
+    (step,) = sacristy(shop, "sync", "--yes")[0]["steps"]
+    assert (step["verb"], step["name"]) == ("remove", "news")
+    assert {each["job"] for each in sacristy(shop, "status")[0]} == {"digits", "promote"}
