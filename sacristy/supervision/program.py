@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sacristy.errors import InvalidProgram, PathNotWritable
+from sacristy.errors import InvalidProgram
+from sacristy.private import write_private as write_private
 from sacristy.supervision import launch
 
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
@@ -100,20 +101,6 @@ def daemon_text(folder: Path, socket: Path, log: Path) -> str:
             "",
         ]
     )
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user can read, whole or not at all. Raises PathNotWritable."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        new.unlink(missing_ok=True)
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError as error:
-        raise PathNotWritable(path=path, reason=error.strerror) from None
 
 
 def _plain(value: object) -> str:

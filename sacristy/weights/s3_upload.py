@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from sacristy.errors import SacristyError, WeightsRefused
 from sacristy.names import blob_key, parse_digest
-from sacristy.supervision.program import write_private
+from sacristy.private import write_private
 from sacristy.weights.s3_client import MISSING, UPLOAD_GONE, code_of
 from sacristy.weights.store import CHUNK, Progress
 

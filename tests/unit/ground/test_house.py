@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parents[3] / "sacristy"
 GROUND = [
     "names",
     "errors",
+    "private",
     "settings",
     "project",
     "sources",
