@@ -799,6 +799,13 @@ class StoreFull(SacristyError):
     http_status = 507
 
 
+class KeysUnusable(SacristyError):
+    """A file of a gateway's keys that was named, and has none."""
+
+    what = "{path} holds no keys: {reason}"
+    next = "write the access key and the secret key into it as one line: access:secret"
+
+
 class RunsUnsent(SacristyError):
     """Journals that could not be sent; they are kept."""
 
@@ -1183,6 +1190,14 @@ class TooManyRequests(SacristyError):
     what = "too many requests"
     next = "try again in {retry_after_s} s"
     http_status = 429
+
+
+class RunWithoutPage(SacristyError):
+    """A run's page was asked for, and no Omniboard shows runs here."""
+
+    what = "run {run} has no page here: there is no Omniboard"
+    next = "sacristy show {run}"
+    http_status = 404
 
 
 class TokenTaken(SacristyError):

@@ -26,6 +26,7 @@ from sacristy.weights import upkeep
 from sacristy.weights.fetch import fetch
 from sacristy.weights.formats import check_file
 from sacristy.weights.references import by_digest, run_weights
+from sacristy.weights.s3_client import given_keys
 from sacristy.weights.store import Store, open_store
 
 PANEL = "The store"
@@ -169,11 +170,11 @@ def provision(
 ) -> None:
     """Make users, buckets and rights of ceph/store.toml on a cluster of yours. Doing it again changes nothing."""
     bench = Workbench()
+    owner = Keys(*given_keys(admin))
     plan = read_plan(bench.settings.project / "ceph" / "store.toml")
     make_keys(bench.settings, plan)
     keys = {name: Keys.parse(bench.settings.secret(f"ceph-{name}")) for name in plan.users}
     with timed() as clock:
-        owner = Keys.parse(admin.read_text())
         changed = apply(plan, endpoint, ca, admin=owner, keys=keys, quota_bytes=quota_gib << 30)
     hint = json_module.dumps(
         {"weights": "s3://weights", "weights_endpoint": endpoint} | ({"weights_ca": str(ca)} if ca else {})

@@ -12,7 +12,7 @@ import boto3
 import botocore.exceptions as failures
 from botocore.config import Config
 
-from sacristy.errors import StoreAway, StoreFull, StoreRefused
+from sacristy.errors import KeysUnusable, StoreAway, StoreFull, StoreRefused
 from sacristy.settings import Settings
 
 ATTEMPTS = 8
@@ -30,8 +30,9 @@ def open_client(settings: Settings, user: str, attempts: int = ATTEMPTS, keys_fi
     """Return a client for the gateway of these settings. It connects when it is first asked something.
 
     Keys: `keys_file`, else AWS_ACCESS_KEY_ID and its kin, else secrets/ceph-<user>, else where boto3 looks.
+    Raises KeysUnusable for a `keys_file` without any.
     """
-    access, secret = read_keys(keys_file) if keys_file else keys(settings.home / "secrets", user)
+    access, secret = given_keys(keys_file) if keys_file else keys(settings.home / "secrets", user)
     ca = settings.s3_ca
     return boto3.client(
         "s3",
@@ -67,6 +68,17 @@ def keys(folder: Path, user: str) -> tuple[str | None, str | None]:
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         return None, None
     return read_keys(folder / f"ceph-{user}")
+
+
+def given_keys(path: Path) -> tuple[str, str]:
+    """Return what a file of `access:secret` that somebody named holds. Raises KeysUnusable."""
+    try:
+        access, _, secret = path.read_text().strip().partition(":")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeysUnusable(path=path, reason=getattr(error, "strerror", "") or "no text") from None
+    if not access or not secret:
+        raise KeysUnusable(path=path, reason="no access:secret is in it")
+    return access, secret
 
 
 def read_keys(path: Path) -> tuple[str | None, str | None]:

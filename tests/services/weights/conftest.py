@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,9 +15,10 @@ from pathlib import Path
 import pytest
 from services.weights.faulty import FaultyGateway
 
+from sacristy.cli.main import main
 from sacristy.errors import ProgramMissing
 from sacristy.names import blob_key
-from sacristy.settings import Settings
+from sacristy.settings import Settings, load
 from sacristy.stack.ceph import bringup
 from sacristy.stack.ceph.health import check_ceph
 from sacristy.stack.init import init
@@ -25,6 +28,7 @@ from sacristy.weights.s3 import S3Store
 
 PROJECT = Path(__file__).parents[3]
 WITHIN_S = 60
+LIFECYCLE = "rgw lc debug interval = 10"  # a day of a lifecycle's rule lasts ten seconds
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +46,7 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     supervisor = Supervisor(settings)
     try:
         supervisor.start_daemon()
-        bringup.up(settings, supervisor, lambda _: None)
+        bringup.up(settings, supervisor, lambda _: None, LIFECYCLE)
         yield settings
     finally:
         supervisor.shutdown()
@@ -124,3 +128,22 @@ def write(tmp_path: Path) -> Callable[[str, bytes], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
+    """Return a function that runs a command as typed, which must end with `code`; it returns what was printed."""
+
+    def command(*words: object, code: int = 0, typed: str = "") -> str:
+        monkeypatch.setattr(sys, "argv", ["sacristy", *map(str, words)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        capsys.readouterr()
+        load.cache_clear()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert (ended.value.code or 0) == code, printed
+        return printed.out if not code else printed.out + printed.err
+
+    yield command
+    load.cache_clear()

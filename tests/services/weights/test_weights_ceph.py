@@ -8,6 +8,7 @@ import ssl
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from services.weights.conftest import LIFECYCLE
 
 from sacristy.errors import ServiceNotReady
 from sacristy.settings import Settings
@@ -76,7 +77,7 @@ def test_data_outlives_a_restart_of_everything(ceph, settings, write, tmp_path):
     supervisor.shutdown()
     assert check_ceph(ceph)
     supervisor.start_daemon()
-    bringup.up(ceph, supervisor, lambda _: None)
+    bringup.up(ceph, supervisor, lambda _: None, LIFECYCLE)
     store.get(digest, tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == b"before the restart"
 
