@@ -10,14 +10,14 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sacristy.errors import NotAuthenticated, SacristyError
-from sacristy.gateway import records
+from sacristy.gateway import page_runs, records
 from sacristy.gateway.api import listed
 from sacristy.gateway.asking import asked_stage
 from sacristy.gateway.forms import Form, choose_form
 from sacristy.gateway.proxy import Proxy, Question
 from sacristy.gateway.rights import Right, needs
 from sacristy.names import Stage
-from sacristy.settings import DATABASE, Settings
+from sacristy.settings import Settings
 
 
 def routes(proxy: Proxy, settings: Settings) -> Blueprint:
@@ -26,7 +26,7 @@ def routes(proxy: Proxy, settings: Settings) -> Blueprint:
 
     @pages.context_processor
     def everywhere() -> dict[str, Any]:
-        return {"run_link": lambda run: run_link(settings, run)}
+        return {"title_of": lambda model: page_runs.title_of(settings, model)}
 
     @pages.errorhandler(SacristyError)
     def show_error(error: SacristyError) -> AnyResponse:
@@ -58,14 +58,8 @@ def routes(proxy: Proxy, settings: Settings) -> Blueprint:
         )
 
     records.add_to(pages, settings)
+    page_runs.add_to(pages, settings)
     return pages
-
-
-def run_link(settings: Settings, run: int) -> str:
-    """Return Omniboard's page with a run opened, or an empty string where there is no Omniboard."""
-    base = settings.service_url("omniboard")
-    query = urlencode({"showDrillDownRunModal": "true", "runIdToExpand": run, "runIdStatus": "COMPLETED"})
-    return f"{base}/{DATABASE}?{query}" if base else ""
 
 
 def _form(proxy: Proxy, model: str, stage: Stage) -> Form:
@@ -73,5 +67,5 @@ def _form(proxy: Proxy, model: str, stage: Stage) -> Form:
     answer = proxy.ask(Question(model, stage, "/openapi.json")).answer
     try:
         return choose_form(orjson.loads(answer.body))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         return Form("json")

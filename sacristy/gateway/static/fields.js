@@ -4,7 +4,8 @@
 import { element, freshId } from "./elements.js";
 import { Json } from "./writing.js";
 
-const MOST_ITEMS = 64; // inputs that a list shows at once
+const MOST_ITEMS = 64; // inputs that a list shows at most
+const MOST_AT_FIRST = 16; // a list that begins with more is better written as JSON
 const titled = (name, schema) => schema.title ?? name;
 
 export class Fields {
@@ -115,7 +116,7 @@ function record(schema, name) {
 
 function list(schema, name, needed) {
   const [fewest, most] = [schema.minItems ?? 0, Math.min(schema.maxItems ?? MOST_ITEMS, MOST_ITEMS)];
-  if (!schema.items || fewest > MOST_ITEMS) return raw(schema, name, needed);
+  if (!schema.items || fewest > MOST_AT_FIRST) return raw(schema, name, needed);
   const title = titled(name, schema) || "Values";
   const rows = [];
   const place = element("div");

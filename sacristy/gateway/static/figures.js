@@ -9,6 +9,7 @@ export const percent = (share, digits = 1) => (share === null || share === undef
 
 export function milliseconds(value) {
   if (value === null || value === undefined) return "–";
+  if (value === 0) return "0";
   if (value >= 1000) return `${(value / 1000).toFixed(value < 10000 ? 2 : 1)} s`;
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }

@@ -1,201 +1,100 @@
-// Reads an instance from the form that the model's schema chose, asks for a prediction, shows the answer.
-// Whatever comes from a user or a model is set as text, never as markup.
+// A model's page: reads an instance from the form that its schema chose, asks, and shows the answer.
 
-const SIDE = 8; // cells of a drawing, each way
-const FINE = 4; // dots of a cell, each way: a cell's value is its share of inked dots
-const question = document.getElementById("question");
-const csrf = document.querySelector("meta[name=csrf]").content;
-const at = (id) => document.getElementById(id);
+import { answered, summary } from "./answer.js";
+import { ask } from "./asking.js";
+import { Drawing } from "./drawing.js";
+import { at } from "./elements.js";
+import { Fields } from "./fields.js";
+import { Statistics } from "./statistics.js";
+import { Json, Writing } from "./writing.js";
 
-class Drawing {
-  constructor(canvas, seen, greatest) {
-    Object.assign(this, { canvas, seen, greatest, pen: null, cell: [3, 3], keyed: false });
-    this.ink = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
-    this.paper = this.ink.getContext("2d", { willReadFrequently: true });
-    canvas.addEventListener("pointerdown", (event) => this.press(event));
-    canvas.addEventListener("pointermove", (event) => this.move(event));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.pen = null));
-    canvas.addEventListener("keydown", (event) => this.key(event));
-    for (const change of ["focus", "blur"]) canvas.addEventListener(change, () => this.show());
-    this.show();
-  }
+const SLOW_MS = 1500; // from here on the seconds are shown, and a way to stop
+const SETTLE_MS = 1500; // until what was just said or asked is counted
+const question = at("question");
+const panel = at("answer");
+const kinds = { drawing: Drawing, text: Writing, fields: Fields, json: Json };
+const form = new kinds[question.dataset.kind](question);
+const figures = at("statistics") && new Statistics(at("statistics"));
+const countSoon = () => figures && setTimeout(() => figures.refresh(), SETTLE_MS);
 
-  place(event) {
-    const box = this.canvas.getBoundingClientRect();
-    const scale = this.canvas.width / box.width;
-    return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
-  }
-
-  press(event) {
-    this.canvas.setPointerCapture(event.pointerId);
-    this.keyed = false;
-    this.pen = this.place(event);
-    this.move(event);
-  }
-
-  move(event) {
-    if (!this.pen) return;
-    const next = this.place(event);
-    Object.assign(this.paper, { lineWidth: this.canvas.width / 9, lineCap: "round", strokeStyle: "#000" });
-    this.paper.beginPath();
-    this.paper.moveTo(...this.pen);
-    this.paper.lineTo(next[0] + 0.01, next[1]);
-    this.paper.stroke();
-    this.pen = next;
-    this.show();
-  }
-
-  key(event) {
-    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    const step = steps[event.key];
-    if (!step && event.key !== " ") return;
-    event.preventDefault();
-    this.keyed = true;
-    if (step) this.cell = this.cell.map((value, axis) => Math.min(SIDE - 1, Math.max(0, value + step[axis])));
-    else this.toggle();
-    this.show();
-  }
-
-  toggle() {
-    const size = this.canvas.width / SIDE;
-    const [left, top] = this.cell.map((value) => value * size);
-    const inked = this.paper.getImageData(left + size / 2, top + size / 2, 1, 1).data[3] > 127;
-    this.paper.clearRect(left, top, size, size);
-    if (!inked) this.paper.fillRect(left, top, size, size);
-  }
-
-  show() {
-    const face = this.canvas.getContext("2d");
-    face.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    face.drawImage(this.ink, 0, 0);
-    if (this.keyed && document.activeElement === this.canvas) {
-      const size = this.canvas.width / SIDE;
-      Object.assign(face, { strokeStyle: "#5b3fa8", lineWidth: 4 });
-      face.strokeRect(this.cell[0] * size + 2, this.cell[1] * size + 2, size - 4, size - 4);
-    }
-    const cells = this.instance();
-    const small = this.seen.getContext("2d");
-    const size = this.seen.width / SIDE;
-    cells.forEach((value, index) => {
-      const grey = Math.round(255 * (1 - value / this.greatest));
-      small.fillStyle = `rgb(${grey}, ${grey}, ${grey})`;
-      small.fillRect((index % SIDE) * size, Math.floor(index / SIDE) * size, size, size);
-    });
-  }
-
-  // The box around the ink: as in the data set's own preparation, a digit fills the height whatever its drawn size.
-  bounds() {
-    const { width, height } = this.ink;
-    const dots = this.paper.getImageData(0, 0, width, height).data;
-    let [left, top, right, bottom] = [width, height, -1, -1];
-    for (let y = 0; y < height; y += 2) {
-      for (let x = 0; x < width; x += 2) {
-        if (dots[(y * width + x) * 4 + 3] <= 127) continue;
-        [left, top, right, bottom] = [Math.min(left, x), Math.min(top, y), Math.max(right, x), Math.max(bottom, y)];
-      }
-    }
-    return right < 0 ? null : [left, top, right - left + 2, bottom - top + 2];
-  }
-
-  instance() {
-    const box = this.bounds();
-    const cells = new Array(SIDE * SIDE).fill(0);
-    if (!box) return cells;
-    const dots = SIDE * FINE;
-    const fine = Object.assign(document.createElement("canvas"), { width: dots, height: dots });
-    const brush = fine.getContext("2d");
-    const scale = Math.min(dots / box[2], dots / box[3]);
-    const [width, height] = [box[2] * scale, box[3] * scale];
-    brush.drawImage(this.ink, ...box, (dots - width) / 2, (dots - height) / 2, width, height);
-    const data = brush.getImageData(0, 0, dots, dots).data;
-    for (let index = 0; index < dots * dots; index++) {
-      const [x, y] = [index % dots, Math.floor(index / dots)];
-      const inked = data[index * 4 + 3] > 127 ? 1 : 0;
-      cells[Math.floor(y / FINE) * SIDE + Math.floor(x / FINE)] += (inked * this.greatest) / (FINE * FINE);
-    }
-    return cells;
-  }
-
-  clear() {
-    this.paper.clearRect(0, 0, this.ink.width, this.ink.height);
-    this.show();
-  }
+function fault(text) {
+  at("fault").textContent = text;
+  if (text) form.focus();
+  return Boolean(text);
 }
 
-function say(text, wrong = false) {
-  at("message").textContent = text;
-  at("message").className = wrong ? "wrong" : "quiet";
+function problem(text) {
+  at("problem").textContent = text;
+  at("problem").hidden = !text;
 }
 
-function empty() {
-  at("label").textContent = "";
-  at("bars").replaceChildren();
-  at("raw").hidden = true;
-  at("origin").textContent = "";
-}
-
-function bar(label, share) {
-  const name = Object.assign(document.createElement("dt"), { textContent: label });
-  const middle = document.createElement("dd");
-  const meter = Object.assign(document.createElement("progress"), { max: 1, value: share });
-  meter.setAttribute("aria-label", label);
-  middle.append(meter);
-  const percent = `${(share * 100).toFixed(1)} %`;
-  return [name, middle, Object.assign(document.createElement("dd"), { className: "share", textContent: percent })];
-}
-
-function show(answer, took) {
-  const prediction = answer.predictions[0];
-  const shares = prediction && prediction.probabilities;
-  if (shares && typeof shares === "object") {
-    at("label").textContent = prediction.label;
-    const sorted = Object.entries(shares).sort((one, other) => other[1] - one[1]);
-    at("bars").replaceChildren(...sorted.slice(0, 12).flatMap(([label, share]) => bar(label, share)));
-  } else {
-    at("raw").textContent = JSON.stringify(prediction, null, 2);
-    at("raw").hidden = false;
-  }
-  say("");
-  at("origin").textContent =
-    `Answered by ${answer.model}, version ${answer.version}, run ${answer.run}, ${answer.digest}, in ${took} ms`;
-}
-
-async function ask(instance) {
+// Shows that an answer is on its way; returns what ends that.
+function wait(controller) {
   const began = performance.now();
-  const response = await fetch(question.dataset.predict, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
-    body: JSON.stringify({ instances: [instance] }),
-  });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error.message);
-  show(answer, Math.round(performance.now() - began));
-}
-
-const drawing = at("drawing") && new Drawing(at("drawing"), at("seen"), Number(question.dataset.greatest));
-const readers = {
-  drawing: () => drawing.instance(),
-  text: () => at("text").value,
-  json: () => JSON.parse(at("json").value),
-};
-
-question.addEventListener("submit", async (event) => {
-  event.preventDefault();
   const button = question.querySelector("[type=submit]");
   button.disabled = true;
-  empty();
-  say("…");
-  try {
-    await ask(readers[question.dataset.kind]());
-  } catch (error) {
-    say(error.message, true);
-  } finally {
+  panel.classList.add("busy");
+  const tell = () => {
+    const seconds = (performance.now() - began) / 1000;
+    at("waiting").hidden = false;
+    at("waited").textContent = seconds * 1000 < SLOW_MS ? "Asking…" : `Still asking, for ${seconds.toFixed(0)} s`;
+    at("stop").hidden = seconds * 1000 < SLOW_MS;
+  };
+  const soon = setTimeout(tell, 250);
+  const ticking = setInterval(tell, 500);
+  at("stop").onclick = () => controller.abort();
+  return () => {
+    clearTimeout(soon);
+    clearInterval(ticking);
     button.disabled = false;
-  }
-});
+    panel.classList.remove("busy");
+    at("waiting").hidden = true;
+    return performance.now() - began;
+  };
+}
 
-question.addEventListener("reset", () => {
-  if (drawing) drawing.clear();
-  empty();
-  say("No question asked yet.");
+async function predict() {
+  if (fault(form.fault())) return;
+  const instance = form.read();
+  const explain = question.dataset.explains === "true" ? { explain: true } : {};
+  const controller = new AbortController();
+  const done = wait(controller);
+  problem("");
+  try {
+    const { content } = await ask(question.dataset.predict, { body: { instances: [instance], ...explain }, signal: controller.signal });
+    const asked = { instance, tookMs: done(), stageVersion: question.dataset.version, mayLook: Boolean(figures) };
+    at("empty").hidden = true;
+    at("answered").replaceChildren(...answered(content, asked, countSoon).filter(Boolean));
+    at("heard").textContent = summary(content);
+    countSoon();
+  } catch (error) {
+    done();
+    forget();
+    problem(error.name === "AbortError" ? "You stopped asking." : error.message);
+  }
+}
+
+function forget() {
+  at("answered").replaceChildren();
+  at("heard").textContent = "";
+  at("empty").hidden = false;
+}
+
+question.addEventListener("submit", (event) => {
+  event.preventDefault();
+  predict();
+});
+question.addEventListener("reset", (event) => {
+  event.preventDefault();
+  form.clear();
+  fault("");
+  problem("");
+  forget();
+  form.focus();
+});
+question.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    if (!question.querySelector("[type=submit]").disabled) predict();
+  }
 });

@@ -50,8 +50,8 @@ export function words(contributions, text) {
   const shown = marked.some((piece) => typeof piece !== "string") && element("p", { class: "passage", tabindex: 0, role: "group", "aria-label": "The text, with the words that mattered" }, marked);
   return [
     element("h3", {}, text === null ? "What mattered" : "The words that mattered"),
+    shown,
     element("ol", { class: "pulls", "aria-label": "Contributions, the strongest first" }, strongest.map((each) => pull(each.feature, each.contribution, greatest))),
     element("p", { class: "quiet" }, "Each figure is what the word added (+) to or took (−) from the answer's score; the model's card says in which unit."),
-    shown,
   ];
 }
