@@ -34,7 +34,7 @@ LIMIT_S = 1.5
 TRAIN = """
 import math
 import sacristy
-ex = sacristy.experiment("digits", base_dir={folder!r})
+ex = sacristy.experiment("waves", base_dir={folder!r})
 @ex.config
 def config():
     points = {points}
