@@ -24,6 +24,7 @@ from sacristy.stack.ports import choose_port, holds, is_free
 from sacristy.stack.services import CEPH, log_file
 from sacristy.supervision import Supervisor
 from sacristy.supervision.program import write_private
+from sacristy.weights.atomic import writing
 from sacristy.weights.folder import FolderStore
 from sacristy.weights.mirror import mirror
 from sacristy.weights.store import open_store
@@ -116,9 +117,12 @@ def _take_over(settings: Settings, progress: Progress) -> None:
 
 
 def make_keys(settings: Settings, store_plan: StorePlan) -> None:
-    """Make the secret of every user that has none: `access:secret` in secrets/ceph-<user>."""
-    for name in store_plan.users:
-        make_secret(settings.home / "secrets" / f"ceph-{name}", _new_keys)
+    """Make the secret of every user that has none: `access:secret` in secrets/ceph-<user>. Raises PathNotWritable."""
+    folder = settings.home / "secrets"
+    with writing(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in store_plan.users:
+            make_secret(folder / f"ceph-{name}", _new_keys)
 
 
 def _new_keys() -> str:
