@@ -16,7 +16,7 @@ from unit.weights.store_promises import LARGE, digest_of
 from sacristy.errors import StoreRefused
 from sacristy.weights.folder import FolderStore
 from sacristy.weights.mirror import mirror
-from sacristy.weights.s3 import S3Store
+from sacristy.weights.s3 import RANGE, S3Store
 from sacristy.weights.store import open_store
 
 pytestmark = pytest.mark.ceph
@@ -34,9 +34,20 @@ peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
 print(digest, int(peak[1]) // 1024)
 """
 
+GET = """
+import json, sys
+from pathlib import Path
+from sacristy.settings import Settings
+from sacristy.weights.s3 import S3Store
+words = json.loads(sys.argv[1])
+S3Store(words["bucket"], Settings(**words["settings"]), "ops").get(sys.argv[2], Path(words["file"] + sys.argv[3]))
+"""
+
 
 def words(store, settings, path):
-    given = {name: str(getattr(settings, name)) for name in ("project", "home", "weights_endpoint", "weights_ca")}
+    given = {name: str(getattr(settings, name)) for name in ("project", "home", "weights_endpoint")}
+    if settings.weights_ca:
+        given["weights_ca"] = str(settings.weights_ca)
     return json.dumps({"bucket": store.bucket, "settings": given, "file": str(path)})
 
 
@@ -137,3 +148,13 @@ def test_who_only_reads_cannot_write_or_see_other_buckets(settings, write):
 def test_a_digest_names_the_same_bytes_in_both_stores(store, write):
     content = os.urandom(100)
     assert store.put(write("a.txt", content))[0] == digest_of(content)
+
+
+def test_processes_of_a_node_share_what_one_of_them_brings(store, settings, faulty, write, tmp_path):
+    digest, _ = store.put(write("a.txt", os.urandom(LARGE)))
+    through = settings.model_copy(update={"weights_endpoint": faulty.url, "weights_ca": None})
+    argv = [sys.executable, "-c", GET, words(store, through, tmp_path / "b"), digest]
+    processes = [subprocess.Popen([*argv, str(number)]) for number in range(4)]
+    assert [process.wait(60) for process in processes] == [0] * 4
+    assert {digest_of((tmp_path / f"b{number}").read_bytes()) for number in range(4)} == {digest}
+    assert faulty.count("GET", "blobs/") == -(-LARGE // RANGE)  # each range once, for all four

@@ -96,3 +96,10 @@ def test_no_run_begins_without_its_data(settings, monkeypatch):
     with pytest.raises(DataFileMissing):
         toy.run()
     assert not settings.journals.exists()
+
+
+@pytest.mark.parametrize("model", ["digits", "news", "reviews"])
+def test_each_model_of_this_project_names_its_data(model):
+    pointer = read_pointer(Settings(project=Path(__file__).parents[3]), model)
+    assert pointer.path.parent.name == "dataset"
+    assert pointer.size > 50_000
