@@ -32,7 +32,7 @@ from sacristy.settings import Settings
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 20.0
-PATIENCE_S = 30.0  # for which reading is tried again
+PATIENCE_S = 10.0  # for which reading is tried again
 STALE_CRUMB = "No valid crumb"
 STARTING, PROXY_GAVE_UP = 503, (502, 504)
 KNOWN_FAULTS = {

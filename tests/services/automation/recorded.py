@@ -272,14 +272,16 @@ class Handler(BaseHTTPRequestHandler):
         item = self.state.items.get(name_of(job))
         if item is None:
             return 404, "no such job", {}
-        below = [
-            (name.rpartition("/")[2], each.kind)
-            for name, each in self.state.items.items()
-            if name.rpartition("/")[0] == name_of(job)
-        ]
-        jobs = [{"name": name, "_class": kind} for name, kind in below]
+        inside = [name for name in self.state.items if name.rpartition("/")[0] == name_of(job)]
+        jobs = [self.job_facts(name, self.state.items[name]) for name in inside]
         builds = [build_facts(build) for build in reversed(item.builds)]
         return 200, {"_class": item.kind, "jobs": jobs, "builds": builds, "name": job}, {}
+
+    def job_facts(self, name, item):
+        last = (
+            build_facts(item.builds[-1]) | {"url": f"http://jenkins/{item.builds[-1].number}/"} if item.builds else None
+        )
+        return {"name": name.rpartition("/")[2], "_class": item.kind, "lastBuild": last}
 
     def build(self, method, job, number):
         found = self.find(job, number)
