@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,12 +51,26 @@ def lose(settings: Settings) -> Path:
     return path
 
 
-@pytest.mark.slow
-def test_data_goes_to_a_folder_and_comes_back(toy):
-    dvc.push(toy, "toy")
-    path = lose(toy)
-    assert dvc.pull(toy, "toy") == path
+def say_where(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands of this test use these settings."""
+    for name in ("project", "home", "environments", "weights_endpoint", "weights_ca", "data_remote"):
+        monkeypatch.setenv(f"SACRISTY_{name.upper()}", str(getattr(settings, name) or ""))
+
+
+def there_and_back(settings: Settings, command: Callable[..., str]) -> None:
+    """Push, lose and pull the data as a scientist does, asking in between how it is."""
+    command("data", "push", "toy")
+    path = lose(settings)
+    assert json.loads(command("data", "status", "--json", code=1).partition("]")[0] + "]")[0]["state"] == "missing"
+    command("data", "pull")
     assert path.read_bytes() == CONTENT
+    assert json.loads(command("data", "status", "--json"))[0]["state"] == "pulled"
+
+
+@pytest.mark.slow
+def test_data_goes_to_a_folder_and_comes_back(toy, command, monkeypatch):
+    say_where(toy, monkeypatch)
+    there_and_back(toy, command)
     require(toy, "toy")
     assert (toy.project / "models" / "toy" / "data.dvc").read_text() == POINTER
 
@@ -75,11 +91,9 @@ def test_what_is_damaged_or_missing_in_the_remote_is_refused(toy):
 
 
 @pytest.mark.ceph
-def test_data_goes_to_ceph_and_comes_back(toy, ceph):
+def test_data_goes_to_ceph_and_comes_back(toy, ceph, command, monkeypatch):
     shutil.copytree(ceph.home / "secrets", toy.home / "secrets")
     there = {"weights_endpoint": ceph.s3_endpoint, "weights_ca": ceph.s3_ca, "data_remote": "s3://data"}
     settings = toy.model_copy(update=there)
-    dvc.push(settings, "toy")
-    path = lose(settings)
-    dvc.pull(settings, "toy")
-    assert path.read_bytes() == CONTENT
+    say_where(settings, monkeypatch)
+    there_and_back(settings, command)
