@@ -150,6 +150,7 @@ class Settings(BaseSettings):
     )
     gateway_url: str = Field(default="", description="a gateway that is not the embedded one")
     gateway_ca: Path | None = Field(default=None, description="the certificate to check the gateway's and Omniboard's")
+    prediction_log: bool = Field(default=True, description="whether the gateway keeps predictions and counts them")
     prediction_days: int = Field(default=30, ge=1, description="how long predictions are kept, in days")
     gateway_token: SecretStr | None = Field(
         default=None, description="what commands show the gateway; empty: secrets/gateway-ops"

@@ -92,7 +92,8 @@ def _add_predictions(app: Flask, proxy: Proxy, settings: Settings) -> None:
     meter, connection, ids = Meter(), Connection(settings), Ids(str(app.secret_key))
     ledger = Ledger(connection.client, DATABASE, lambda model: kept_inputs(settings, model), meter)
     atexit.register(ledger.close)
-    desk = Desk(proxy, Shadow(proxy, ledger.note, meter.copies_dropped.inc), ledger, ids, meter)
+    note = ledger.note if settings.prediction_log else lambda entry: None
+    desk = Desk(proxy, Shadow(proxy, note, meter.copies_dropped.inc), note, ids, meter)
     app.register_blueprint(api.routes(desk))
     app.register_blueprint(insight.routes(proxy, connection, ids))
     app.register_blueprint(metrics.routes(meter))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from flask import Response, g, request
@@ -10,7 +11,7 @@ from flask import Response, g, request
 from sacristy.errors import SacristyError
 from sacristy.gateway.counts import Of
 from sacristy.gateway.ids import Ids
-from sacristy.gateway.ledger import Entry, Ledger, Outcome
+from sacristy.gateway.ledger import Entry, Outcome
 from sacristy.gateway.metrics import Meter
 from sacristy.gateway.proxy import SERVER_ERROR, Answered, Proxy, Question
 from sacristy.gateway.shadow import Comparison, Shadow
@@ -29,8 +30,11 @@ LONGEST_KEY = 128
 class Desk:
     """Where predictions are asked for."""
 
-    def __init__(self, proxy: Proxy, shadow: Shadow, ledger: Ledger, ids: Ids, meter: Meter) -> None:
-        self.proxy, self._shadow, self._ledger, self._ids, self._meter = proxy, shadow, ledger, ids, meter
+    def __init__(
+        self, proxy: Proxy, shadow: Shadow, note: Callable[[Entry | Comparison], None], ids: Ids, meter: Meter
+    ) -> None:
+        """`note` takes what is to be kept, and never waits."""
+        self.proxy, self._shadow, self._keep, self._ids, self._meter = proxy, shadow, note, ids, meter
 
     def predict(self, model: str, path: str, *, named_inside: bool) -> Response:
         """Ask a model what the current request asks. `named_inside`: put the prediction's id into the answer too."""
@@ -60,9 +64,9 @@ class Desk:
         of = Of(question.model, question.stage, route.version)
         at = datetime.fromtimestamp(at_ms / 1000, UTC)
         self._meter.count(of, outcome, answered.took_s)
-        self._ledger.note(Entry(identity, at, of, route.run, outcome, answered.took_s * 1000, user(), *kept))
+        self._keep(Entry(identity, at, of, route.run, outcome, answered.took_s * 1000, user(), *kept))
         if answered.canary_failed and answered.routed.canary:
-            self._ledger.note(_canary_failed(question, answered))
+            self._keep(_canary_failed(question, answered))
         elif outcome == "answered":
             self._shadow.offer(question, answered)
 
@@ -72,7 +76,7 @@ class Desk:
             of = Of(question.model, question.stage, route.version)
             at = datetime.fromtimestamp(at_ms / 1000, UTC)
             self._meter.count(of, "failed", took_s)
-            self._ledger.note(Entry("", at, of, route.run, "failed", took_s * 1000, user()))
+            self._keep(Entry("", at, of, route.run, "failed", took_s * 1000, user()))
 
 
 def asked_stage() -> Stage:

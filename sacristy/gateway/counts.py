@@ -26,6 +26,7 @@ LEAST_MS, GROWTH = 0.1, 1.1
 MOST_LABELS = 64  # of one flush; a model with more shares the rest under one name
 OTHER_LABELS = "(other)"
 LONGEST_LABEL = 80
+Sums = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +42,21 @@ class Tally:
     """Sums to be added to MongoDB's, by document and field."""
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self._sums: dict[tuple[str, str], Sums] = defaultdict(lambda: defaultdict(int))
+        self._places: dict[tuple[Of, datetime], list[Sums]] = {}
         self._facts: dict[tuple[str, str], dict[str, Any]] = {}
 
     def add(self, of: Of, at: datetime, amounts: Mapping[str, float], ms: float | None = None) -> None:
         """Add amounts to a version's minute and hour; with a latency, that too."""
-        for span in SPANS:
-            start = floor(at, span)
-            facts = {"model": of.model, "stage": of.stage, "version": of.version, "span": span, "at": start}
-            self._add(COUNTS, f"{of.model}|{of.stage}|{of.version}|{span}|{start:%Y-%m-%dT%H:%M}", facts, amounts)
+        minute = at.replace(second=0, microsecond=0)
+        places = self._places.get((of, minute))
+        if places is None:
+            places = self._places[of, minute] = [self._place(of, at, span) for span in SPANS]
+        for sums in places:
+            for field, amount in amounts.items():
+                sums[field] += amount
             if ms is not None:
-                self._latency(COUNTS, f"{of.model}|{of.stage}|{of.version}|{span}|{start:%Y-%m-%dT%H:%M}", "", ms)
+                _add_latency(sums, "", ms)
 
     def compare(self, found: Comparison, at: datetime) -> None:
         """Add a request that two versions were asked."""
@@ -66,14 +71,17 @@ class Tally:
             "at": start,
         }
         name = "|".join((*(str(value) for value in list(facts.values())[:5]), f"{start:%Y-%m-%dT%H}"))
-        amounts = {"n": 1, "own_failed": found.own_failed, "other_failed": found.other_failed}
-        self._add(COMPARISONS, name, facts, amounts | {"agreed": found.agreed, "compared": found.compared})
+        self._facts[COMPARISONS, name] = facts
+        sums = self._sums[COMPARISONS, name]
+        sums["n"] += 1
+        for field in ("own_failed", "other_failed", "agreed", "compared"):
+            sums[field] += int(getattr(found, field))
         for whose, seconds, failed in (
             ("own_", found.own_s, found.own_failed),
             ("other_", found.other_s, found.other_failed),
         ):
             if not failed:
-                self._latency(COMPARISONS, name, whose, seconds * 1000)
+                _add_latency(sums, whose, seconds * 1000)
 
     def operations(self) -> dict[str, list[UpdateOne]]:
         """Return what adds the sums, by collection."""
@@ -83,19 +91,19 @@ class Tally:
             made[collection].append(UpdateOne({"_id": name}, change, upsert=True))
         return dict(made)
 
-    def _add(self, collection: str, name: str, facts: dict[str, Any], amounts: Mapping[str, float]) -> None:
-        self._facts[collection, name] = facts
-        sums = self._sums[collection, name]
-        for field, amount in amounts.items():
-            if amount:
-                sums[field] += int(amount) if float(amount).is_integer() else amount
+    def _place(self, of: Of, at: datetime, span: Span) -> Sums:
+        start = floor(at, span)
+        name = f"{of.model}|{of.stage}|{of.version}|{span}|{start:%Y-%m-%dT%H:%M}"
+        facts = {"model": of.model, "stage": of.stage, "version": of.version, "span": span, "at": start}
+        self._facts[COUNTS, name] = facts
+        return self._sums[COUNTS, name]
 
-    def _latency(self, collection: str, name: str, whose: str, ms: float) -> None:
-        sums = self._sums[collection, name]
-        sums[f"{whose}timed"] += 1
-        sums[f"{whose}ms"] += ms
-        sums[f"{whose}ms2"] += ms * ms
-        sums[f"{whose}h.{bucket(ms)}"] += 1
+
+def _add_latency(sums: Sums, whose: str, ms: float) -> None:
+    sums[f"{whose}timed"] += 1
+    sums[f"{whose}ms"] += ms
+    sums[f"{whose}ms2"] += ms * ms
+    sums[f"{whose}h.{bucket(ms)}"] += 1
 
 
 def floor(at: datetime, span: Span) -> datetime:

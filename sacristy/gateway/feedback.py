@@ -23,8 +23,8 @@ from sacristy.serving.schema import refusal
 Document = dict[str, Any]
 COLLECTION = "feedback"
 MOST_BYTES = 16 << 10
-FRESH_S = 5.0  # predictions younger than this may not be written yet
-PATIENCE_S = 2.0
+FRESH_S = 8.0  # predictions younger than this may not be written yet
+PATIENCE_S = 4.0
 
 
 class Opinion(Schema):

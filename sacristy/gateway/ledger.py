@@ -1,6 +1,6 @@
 """What is kept of predictions: written by a thread of each worker, never in the way of an answer.
 
-A request only puts what it has into a bounded queue. The thread drains it every half second: one insert into the
+A request only puts what it has into a bounded queue. The thread drains it every second: one insert into the
 time series `predictions`, one bulk of additions to the counts. While MongoDB is away, entries wait as long as there
 is room; then they are dropped and counted. A write that broke off
 half way is repeated: log entries may then be there twice.
@@ -35,7 +35,7 @@ PREDICTIONS = "predictions"
 MOST_ENTRIES = 20_000
 MOST_BYTES = 64 << 20
 KEPT_BYTES = 64 << 10  # of the instances, and of the predictions of one request; larger ones are kept as their hash
-FLUSH_S = 0.5
+FLUSH_S = 1.0
 BATCH = 1000
 CLOSING_S = 3.0
 

@@ -6,7 +6,6 @@ request adds 1/rate seconds, and it is refused once the moment lies more than bu
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import mmap
 import os
@@ -30,7 +29,10 @@ class Rate:
 
 
 class Limits:
-    """Counts what each key takes. Thread-safe, and safe between processes."""
+    """Counts what each key takes. Thread-safe; two workers may take the same one at the very same moment.
+
+    Against that a lock of the file would help, which costs more than such a request is worth.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         """Make the file if it is missing."""
@@ -53,20 +55,16 @@ class Limits:
         place = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest()) % SLOTS * SLOT.size
         window = rate.burst / rate.per_second
         with self._lock:
-            fcntl.lockf(self._file, fcntl.LOCK_EX, SLOT.size, place)
-            try:
-                now = self._clock()
-                (paid,) = SLOT.unpack_from(self._memory, place)
-                if not now <= paid <= now + window + 1e-6:  # long ago, or after the clock was set back
-                    paid = now
-                after = paid + 1 / rate.per_second
-                if after > now + window + 1e-9:
-                    return float(after - now - window)
-                if amount:
-                    SLOT.pack_into(self._memory, place, after)
-                return 0.0
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, SLOT.size, place)
+            now = self._clock()
+            (paid,) = SLOT.unpack_from(self._memory, place)
+            if not now <= paid <= now + window + 1e-6:  # long ago, or after the clock was set back
+                paid = now
+            after = paid + 1 / rate.per_second
+            if after > now + window + 1e-9:
+                return float(after - now - window)
+            if amount:
+                SLOT.pack_into(self._memory, place, after)
+            return 0.0
 
     def close(self) -> None:
         """Let go of the file."""

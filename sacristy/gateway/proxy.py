@@ -18,6 +18,7 @@ from sacristy.targets.routes import RETRY_AFTER_S, Route
 
 PAUSES_S = (0.0, 0.05, 0.2)  # before the second, third and fourth try
 SERVER_ERROR = 500
+LOOK_EVERY_S = 0.02  # at the routes; sooner where an instance did not answer
 
 
 class Resting(NotAnswered):
@@ -54,7 +55,7 @@ class Proxy:
     def __init__(self, settings: Settings) -> None:
         """Needs no service: the routes are a file."""
         self._settings = settings
-        self.table = RouteTable(settings.routes_file)
+        self.table = RouteTable(settings.routes_file, every_s=LOOK_EVERY_S)
         self.breakers = Breakers()
 
     def ask(self, question: Question) -> Answered:
@@ -83,12 +84,14 @@ class Proxy:
         """Ask one instance once, whatever the routes say. Raises NotAnswered or TooSlow."""
         return self._once(question, route)
 
-    def route(self, model: str, stage: Stage) -> Route:
+    def route(self, model: str, stage: Stage, anew: bool = False) -> Route:
         """Return where a model's stage is now. Raises InvalidName, ModelNotServed or NothingDeployed."""
-        routes = self.table.routes()
+        routes = self.table.routes(anew)
         found = routes.get(model, {}).get(stage)
         if found:
             return found
+        if not anew:
+            return self.route(model, stage, anew=True)
         known = sorted({*routes, *model_names(self._settings.project)})
         if parse_model(model) not in known:
             raise ModelNotServed(model=model, known=", ".join(known) or "none yet")
@@ -110,7 +113,7 @@ class Proxy:
                 raise InstanceTooSlow(model=model, stage=stage, timeout_s=int(READ_TIMEOUT_S)) from None
             if pause_s is not None:
                 time.sleep(0 if rests else pause_s)
-                tried, route = route, self.route(model, stage)
+                tried, route = route, self.route(model, stage, anew=True)
                 if rests and tried.instance == route.instance:
                     break
         raise InstanceUnreachable(model=model, stage=stage, reason=reason, retry_after_s=RETRY_AFTER_S)

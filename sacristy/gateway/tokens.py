@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from sacristy.errors import InvalidName, StateDamaged, TokenTaken, UnknownToken
 from sacristy.gateway.rights import RIGHTS, Right, TokenRole
-from sacristy.supervision.program import write_private
+from sacristy.private import write_private
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import urllib3
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 CONNECT_TIMEOUT_S = 1.0
@@ -16,12 +18,40 @@ READ_TIMEOUT_S = 60.0  # longer than any model's own limit, so that the model se
 POOLED_SERVERS = 64
 POOLED_CONNECTIONS = 32  # for each server: as many as the gateway has threads
 
+
+class _WholeRequests(HTTPConnection):
+    """Sends head and body in one piece. In two, each wakes the model server, which is a fifth of the gateway's time."""
+
+    _held: list[bytes] | None = None
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        """Hold back what urllib3 sends piece by piece, then send it."""
+        self._held = []
+        try:
+            super().request(*arguments, **options)
+        finally:
+            pieces, self._held = self._held, None
+        super().send(b"".join(pieces))
+
+    def send(self, data: Any) -> None:
+        """Keep a piece, or send what is no piece of a request."""
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(bytes(data))
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _WholeRequests
+
+
 _pools = urllib3.PoolManager(
     POOLED_SERVERS,
     maxsize=POOLED_CONNECTIONS,
     retries=False,
     timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
 )
+_pools.pool_classes_by_scheme = {**_pools.pool_classes_by_scheme, "http": _Pool}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,93 @@
+"""What the gateway costs beside the model server itself and beside nginx as a plain reverse proxy, in one run.
+
+.venv/bin/python bench/gateway/run.py [--seconds 4] [--rounds 3]
+
+Needs nginx and ab (Debian: nginx-light, apache2-utils). Prints Markdown. Clients and servers share the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+from load import CLIENTS, Place, latencies, shown, throughput
+from servers import gateway, model_server, mongodb, new_settings, nginx
+
+BODY = b'{"instances": ["Oil prices rose again on Friday as the weather in the Gulf worsened."]}'
+LOGGED, UNLOGGED = "gateway", "gateway, logging off"
+PATH = "/models/constant/predict"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each server, taken in turn")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        body = folder / "body.json"
+        body.write_bytes(BODY)
+        places = start(stack, folder)
+        fastest = measure_throughput(places, body, options.seconds, options.rounds)
+        measure_latency(places, fastest[LOGGED] / 2, options.seconds, options.rounds)
+
+
+def start(stack: ExitStack, folder: Path) -> dict[str, Place]:
+    """Start all servers; return where to ask each of them."""
+    settings = new_settings(folder)
+    stack.enter_context(mongodb(settings))
+    model = stack.enter_context(model_server(folder))
+    proxy = stack.enter_context(nginx(folder, model))
+    token = settings.secret("gateway-application")
+    logged = stack.enter_context(gateway(settings, model))
+    unlogged = stack.enter_context(gateway(settings, model, SACRISTY_PREDICTION_LOG="false"))
+    return {
+        "model server": Place(f"{model}/predict"),
+        "nginx": Place(f"{proxy}/predict"),
+        UNLOGGED: Place(unlogged + PATH, token),
+        LOGGED: Place(logged + PATH, token),
+    }
+
+
+def measure_throughput(places: dict[str, Place], body: Path, seconds: float, rounds: int) -> dict[str, float]:
+    """Print and return answers per second, the median of some rounds in which the servers take turns."""
+    found: dict[str, list[float]] = {name: [] for name in places}
+    for place in places.values():
+        throughput(place, body, 1)
+    for _ in range(rounds):
+        for name, place in places.items():
+            found[name].append(throughput(place, body, seconds))
+    middle = {name: median(values) for name, values in found.items()}
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg()[:2])
+    print(f"{os.cpu_count()} cores, load average {load}, {CLIENTS} clients without pause, median of {rounds}\n")
+    print("| server | requests/s | least to most | of the model server |\n|---|---|---|---|")
+    for name, value in middle.items():
+        spread = f"{min(found[name]):.0f} to {max(found[name]):.0f}"
+        print(f"| {name} | {value:.0f} | {spread} | {value / middle['model server']:.2f} |")
+    pairs = zip(found[LOGGED], found[UNLOGGED], strict=True)
+    costs = sorted(1 - on / off for on, off in pairs)
+    print(f"\nlogging costs {median(costs):.1%} of the throughput ({costs[0]:.1%} to {costs[-1]:.1%} by round)\n")
+    return middle
+
+
+def measure_latency(places: dict[str, Place], rate: float, seconds: float, rounds: int) -> None:
+    """Print latencies at a rate, and what is added to the model server's."""
+    times: dict[str, list[float]] = {name: [] for name in places}
+    for _ in range(rounds):
+        for name, place in places.items():
+            times[name] += latencies(place, BODY, rate, seconds)
+    base = shown(times["model server"])
+    print(f"{rate:.0f} requests/s: half of what the gateway can do\n")
+    print("| server | requests | p50 ms | p99 ms | added p50 | added p99 |\n|---|---|---|---|---|---|")
+    for name, values in times.items():
+        p50, p99 = shown(values)
+        added = f"{p50 - base[0]:.2f} | {p99 - base[1]:.2f}"
+        print(f"| {name} | {len(values)} | {p50:.2f} | {p99:.2f} | {added} |")
+
+
+if __name__ == "__main__":
+    main()
