@@ -7,9 +7,9 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sacristy.errors import InvalidModelFile, UnknownModel
 from sacristy.names import MODEL_PATTERN, parse_model
@@ -65,7 +65,7 @@ class Kubernetes(Section):
     """How many replicas the kubernetes target runs of a stage."""
 
     replicas: Count = Field(default=2, description="replicas of a stage at rest")
-    max_replicas: Count = Field(default=2, description="replicas under load; no more than replicas: it is not scaled")
+    max_replicas: int = Field(default=0, ge=0, description="replicas under load; 0: as many as at rest")
     cpu_percent: Count = Field(default=70, description="share of cpu_request in use, above which replicas are added")
     cpu_request: Positive = Field(default=0.25, description="cores kept free for each replica; resources.cpu limits it")
 
@@ -102,6 +102,45 @@ class Privacy(Section):
     )
 
 
+class Knob(Section):
+    """A configuration entry that a search varies: a range, of whole numbers if both ends are, or a choice."""
+
+    low: int | float | None = Field(default=None, description="the least value")
+    high: int | float | None = Field(default=None, description="the greatest value")
+    log: bool = Field(default=False, description="whether each magnitude is equally likely, rather than each value")
+    choice: list[bool | int | float | str] = Field(default=[], description="the values, where they are no range")
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.choice:
+            if (self.low, self.high, self.log) != (None, None, False):
+                raise ValueError("a choice has neither low, high nor log")
+        elif self.low is None or self.high is None:
+            raise ValueError("it needs low and high, or choice")
+        elif not self.low < self.high:
+            raise ValueError("low must be less than high")
+        elif self.log and self.low <= 0:
+            raise ValueError("log needs a low above 0")
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON: {"low", "high", "log"} or {"choice"}."""
+        return {"choice": self.choice} if self.choice else {"low": self.low, "high": self.high, "log": self.log}
+
+
+class Search(Section):
+    """How `sacristy search` looks for a better configuration."""
+
+    metric: str = Field(default="", description="the logged metric that trials are judged by; empty: main_metric")
+    mode: Literal["max", "min"] = Field(default="max", description="whether more or less of it is better")
+    space: dict[str, Knob] = Field(default={}, description="what is varied: configuration entries, ranges and choices")
+    grace: Count = Field(default=1, description="points that a trial may log before it can be stopped early")
+    reduction: int = Field(default=3, ge=2, description="of so many trials that came equally far, one goes on")
+    cpu: Positive = Field(default=1.0, description="processor cores of one trial")
+    gpu: float = Field(default=0.0, ge=0, description="graphics processors of one trial")
+    best: Count = Field(default=1, description="how many of the best runs are tagged `best`")
+
+
 class ModelFile(Section):
     """The whole of model.toml."""
 
@@ -115,6 +154,7 @@ class ModelFile(Section):
     jenkins: Jenkins = Jenkins()
     watch: Watch = Watch()
     privacy: Privacy = Privacy()
+    search: Search = Search()
 
 
 @dataclass(frozen=True)
@@ -172,8 +212,11 @@ def read_model_file(path: Path) -> ModelFile:
 def _did_you_mean(where: list[str]) -> str:
     section: type[BaseModel] = ModelFile
     for part in where[:-1]:
-        field = section.model_fields[part]
-        section = next(kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type))
+        field = section.model_fields.get(part)
+        if field is None:  # a name of the author's own, in a table of sections: they are of the kind found already
+            continue
+        kinds = (field.annotation, *get_args(field.annotation))
+        section = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
     close = difflib.get_close_matches(where[-1], section.model_fields, n=1)
     guess = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(section.model_fields)}"
     return f"unknown key; {guess}"

@@ -16,10 +16,8 @@ def broken(shop):
     """The first version serves; another, which breaks where it is deployed, passed its test and was promoted."""
     shop.bring(shop.versions[0])
     switch = Switch(NODE)
-    shop.toml(SHORT)
     serve = (shop.clone.folder / "models/lamp/serve.py").read_text()
     shop.clone.commit("models/lamp/serve.py", serve + FRAGILE.format(url=switch.url).replace("Digits", "Lamp"))
-    shop.clone.git("commit", "-am", "shorter")
     name = shop.judged(shop.made())
     shop.promote(name)
     yield shop, switch, name
@@ -39,8 +37,14 @@ def broken(shop):
 def test_the_good_version_answers_throughout_and_the_cause_is_printed(broken, fault, said):
     shop, switch, _ = broken
     switch.fault = fault
-    with shop.load() as load:
-        told = shop.deploy(code=1)[1]
+    if fault == "never ready":
+        shop.toml(SHORT)
+    try:
+        with shop.load() as load:
+            told = shop.deploy(code=1)[1]
+    finally:
+        if fault == "never ready":
+            shop.toml(tuple(reversed(SHORT)))
     assert said in told
     assert f"{shop.versions[0]} still answers" in told
     assert "Traceback" not in told.splitlines()[-1]

@@ -25,6 +25,8 @@ def roll_out(cluster: Cluster, workload: Workload, clock: Clock = time.monotonic
     before = live_deployment(cluster, workload.namespace, workload.model)
     try:
         applied = {made["kind"]: cluster.apply(made) for made in _with_replicas(workload, before)}
+        if not workload.is_scaled:
+            cluster.delete("HorizontalPodAutoscaler", workload.namespace, workload.model, "autoscaling/v2")
         _wait(cluster, workload, clock)
     except BaseException:
         _put_back(cluster, workload, before)

@@ -57,6 +57,8 @@ def fault(cluster: Cluster, workload: Workload, live: Found) -> str:
         differs = difference(made | {"apiVersion": served}, there | {"apiVersion": served, "kind": kind})
         if differs:
             return f"{kind} {name} was changed: {differs}"
+    if ("HorizontalPodAutoscaler", workload.model) in live and not workload.is_scaled:
+        return f"HorizontalPodAutoscaler {workload.model} is not wanted"
     return _unfinished(deployment, workload)
 
 

@@ -75,7 +75,7 @@ def selector(model: str) -> dict[str, str]:
 
 def metadata(workload: Workload, **more: Any) -> Json:
     """Return the metadata of one of a stage's objects."""
-    labels = {"app.kubernetes.io/name": workload.model, **OURS, MODEL: workload.model, STAGE: workload.stage}
+    labels = {"app.kubernetes.io/name": workload.model, **OURS, MODEL: workload.model, STAGE: str(workload.stage)}
     return {"name": workload.model, "namespace": workload.namespace, "labels": labels} | more
 
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from cluster_policy import breaches
 
-from sacristy.names import Version
+from sacristy.names import Stage, Version
 from sacristy.project import ModelFile
 from sacristy.settings import Cluster
 from sacristy.targets.kubernetes.manifests import as_yaml, manifests
@@ -24,7 +24,7 @@ FILES = {
 def workload(changes=None, **more):
     file = ModelFile.model_validate(PLAIN | (changes or {}))
     image = Image("news", Version(42, 1), 42, DIGEST)
-    return Workload(image, "production", file, more.pop("cluster", Cluster()), "registry:5000", **more)
+    return Workload(image, Stage.PRODUCTION, file, more.pop("cluster", Cluster()), "registry:5000", **more)
 
 
 def of_kind(documents, kind):
