@@ -128,7 +128,7 @@ class Ledger:
         entries = [(entry, predictions_in(entry.answer)) for entry in batch if isinstance(entry, Entry)]
         keep = {model: self._keep(model) for model in {entry.of.model for entry, _ in entries}}
         documents = [
-            _document(entry, predictions, keep[entry.of.model])
+            document_of(entry, predictions, keep[entry.of.model])
             for entry, predictions in entries
             if entry.outcome == "answered"
         ]
@@ -143,14 +143,8 @@ class Ledger:
     def _count(self, entries: list[tuple[Entry, list[Any] | None]], comparisons: list[Comparison]) -> None:
         seen: set[str] = set()
         for entry, predictions in entries:
-            amounts: dict[str, float] = {entry.outcome: 1}
-            if entry.outcome == "answered":
-                amounts["instances"] = len(predictions or ())
-                for label in _labels(predictions or []):
-                    seen.add(label) if len(seen) < MOST_LABELS else None
-                    name = f"labels.{field_of(label if label in seen else OTHER_LABELS)}"
-                    amounts[name] = amounts.get(name, 0) + 1
-            self._late.add(entry.of, entry.at, amounts, entry.ms if entry.outcome == "answered" else None)
+            ms = entry.ms if entry.outcome == "answered" else None
+            self._late.add(entry.of, entry.at, amounts_of(entry, predictions or [], seen), ms)
         for found in comparisons:
             self._late.compare(found, datetime.now().astimezone())
         self._owed = True
@@ -163,7 +157,8 @@ class Ledger:
                     self._bytes -= len(entry.question) + len(entry.answer)
 
 
-def _document(entry: Entry, predictions: list[Any] | None, keep: Keep) -> dict[str, Any]:
+def document_of(entry: Entry, predictions: list[Any] | None, keep: Keep) -> dict[str, Any]:
+    """Return an entry as it is written."""
     of = {"model": entry.of.model, "stage": entry.of.stage, "version": entry.of.version}
     facts = {"at": entry.at, "of": of, "id": entry.id, "run": entry.run, "ms": entry.ms, "user": entry.user}
     output = orjson.dumps(predictions) if predictions is not None else entry.answer
@@ -180,6 +175,18 @@ def _input(entry: Entry, keep: Keep) -> dict[str, str]:
     return {"input_sha256": hashlib.sha256(entry.question).hexdigest()}
 
 
-def _labels(predictions: list[Any]) -> list[str]:
-    found = (prediction.get("label") for prediction in predictions if isinstance(prediction, dict))
-    return [label for label in found if isinstance(label, str)]
+def amounts_of(entry: Entry, predictions: list[Any], seen: set[str]) -> dict[str, float]:
+    """Return what an entry adds to its version's counts. `seen`: the labels so far, of which there is a limit."""
+    amounts: dict[str, float] = {entry.outcome: 1}
+    if entry.outcome != "answered":
+        return amounts
+    amounts["instances"] = len(predictions)
+    for prediction in predictions:
+        label = prediction.get("label") if isinstance(prediction, dict) else None
+        if not isinstance(label, str):
+            continue
+        if len(seen) < MOST_LABELS:
+            seen.add(label)
+        name = f"labels.{field_of(label if label in seen else OTHER_LABELS)}"
+        amounts[name] = amounts.get(name, 0) + 1
+    return amounts
