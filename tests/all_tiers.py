@@ -44,6 +44,11 @@ TIERS = (
         ("docker.io", "debootstrap", "iptables"),
     ),
     Tier(
+        "compose",
+        ("docker-compose", "dockerd", "debootstrap", "iptables", "ip", "node", "npm", "chromium"),
+        ("docker-compose", "docker.io", "debootstrap", "iptables", "iproute2", "nodejs", "npm", "chromium"),
+    ),
+    Tier(
         "kubernetes",
         ("containerd", "runc", "iptables", "ip", "kubectl", "zstd", "gcc", "docker-registry", "htpasswd", "openssl"),
         (

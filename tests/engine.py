@@ -37,7 +37,8 @@ class Engine:
     """
 
     def __init__(self, folder: Path, within: tuple[str, ...] = ()) -> None:
-        self.folder = folder
+        self.folder, self.within = folder, within
+        folder.mkdir(exist_ok=True)
         self.host = f"unix://{folder}/docker.sock"
         self.environment = {"DOCKER_HOST": self.host}
         places = ["--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"]
@@ -81,7 +82,7 @@ class Engine:
             self.docker("network", "rm", name, check=False)
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(timeout=60)
-        subprocess.run(["ip", "link", "delete", "docker0"], check=False, capture_output=True)
+        subprocess.run([*self.within, "ip", "link", "delete", "docker0"], check=False, capture_output=True)
         for mounted in sorted(mounts_below(self.folder), reverse=True):
             subprocess.run(["umount", "--lazy", mounted], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)

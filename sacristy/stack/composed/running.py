@@ -24,6 +24,7 @@ MEND = "install Docker Compose (Debian 12: apt-get install docker-compose), and 
 HEALTHY_WITHIN_S = 240.0
 BUILD_WITHIN_S, START_WITHIN_S, ASK_WITHIN_S = 3600.0, 600.0, 60.0
 LAST_LINES = 15
+FIRST = "prepare"  # its image holds what two others are built from as well: made once, it is taken from the cache
 ONE_SHOTS = ("prepare",)  # they end with 0 when their work is done
 SITES = {"nginx": "", "gateway": "", "omniboard": "omniboard", "registry": "registry", "store": "store"}
 
@@ -49,7 +50,9 @@ def up(settings: Settings, how: How, progress: Progress = lambda _: None) -> dic
     gather(settings)
     if how.build or not _built(place, chosen, program):
         progress("build the images; the first time takes minutes")
-        _compose(program, place, chosen, "build", within_s=BUILD_WITHIN_S)
+        at_once = ["--parallel"] if program == commands.PROGRAM_OF_ITS_OWN else []  # the plugin does so by itself
+        _compose(program, place, chosen, "build", FIRST, within_s=BUILD_WITHIN_S)
+        _compose(program, place, chosen, "build", *at_once, within_s=BUILD_WITHIN_S)
     progress("start the services, in the order of their health")
     words = ["up", "--detach", "--no-build", "--remove-orphans", *(["--force-recreate"] if how.renew else [])]
     _compose(program, place, chosen, *words, within_s=START_WITHIN_S)

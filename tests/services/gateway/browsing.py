@@ -18,9 +18,9 @@ SERIOUS = ("serious", "critical")
 
 
 @contextmanager
-def launched() -> Iterator[Browser]:
+def launched(*flags: str) -> Iterator[Browser]:
     """Give a headless Chromium."""
-    with sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+    with sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags]) as browser:
         yield browser
 
 

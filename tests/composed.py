@@ -1,0 +1,180 @@
+"""A composed stack of the tests' own: an engine on a host of its own, a checkout that is its site, one that is ops'."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import urllib3
+from engine import BASE, Engine
+from lonely_host import ADDRESS, Host
+from story import ROOT, SACRISTY, Clone
+
+NAME = "sacristy.test"
+SITES = ("omniboard", "registry", "store", "mongodb", "jenkins", "prometheus")
+PROGRAMS = ("docker-compose", "dockerd", "debootstrap", "iptables", "ip", "nsenter", "node", "npm", "git")
+CANARY = "canary-in-the-vault-7Qd2"  # a secret that must be found nowhere
+DIGITS = {"instances": [[0.0] * 64]}
+
+
+def missing() -> str:
+    """Return why there can be no composed stack here, or an empty string."""
+    if os.geteuid() != 0:
+        return "a host of the tests' own needs root"
+    absent = [program for program in PROGRAMS if not shutil.which(program)]
+    return f"not installed: {', '.join(absent)}" if absent else ""
+
+
+class Composed:
+    """The stack. `site` is where it is run from; `ops` is an engineer's checkout, pointed at it from the outside."""
+
+    def __init__(self, folder: Path) -> None:
+        self.host = Host([NAME, *(f"{site}.{NAME}" for site in SITES)])
+        self.engine = Engine(folder / "engine", self.host.network)
+        self.engine.make_base()
+        self.site = self._clone(folder / "site")
+        self.compose = self.site.folder / "compose"
+        (self.compose / "secrets").mkdir(mode=0o700)
+        (self.compose / "secrets" / "login-scientist").write_text(CANARY)
+        self.site.run("init", "--compose", "--name", NAME)
+        self.configure(SACRISTY_BASE=BASE, SACRISTY_STORE_GIB="4")
+        self.ops = self._clone(folder / "ops")
+        shutil.copytree(self.compose / "clients" / "ops", self.ops.home, dirs_exist_ok=True)
+        self.ops.environment |= {"SACRISTY_TARGET": "docker", "SACRISTY_SERVING_BASE": BASE}
+
+    def configure(self, **values: str) -> None:
+        """Change what .env says, as somebody who runs a site does."""
+        lines = (self.compose / ".env").read_text().splitlines()
+        kept = [line for line in lines if line.partition("=")[0] not in values]
+        (self.compose / ".env").write_text("\n".join([*kept, *(f"{key}={value}" for key, value in values.items())]))
+
+    def secret(self, name: str) -> str:
+        return (self.compose / "secrets" / name).read_text().strip()
+
+    def ask(self, method: str, site: str, path: str, login: str = "", **headers: str):
+        """Ask a site over TLS that is checked; return its answer."""
+        name = f"{site}.{NAME}" if site else NAME
+        fields = urllib3.make_headers(basic_auth=f"{login}:{self.secret(f'login-{login}')}") if login else {}
+        trusted = {"ca_certs": str(self.compose / "secrets" / "ca.pem"), "server_hostname": name}
+        with urllib3.HTTPSConnectionPool(
+            ADDRESS, 443, assert_hostname=name, retries=False, timeout=20, **trusted
+        ) as pool:
+            return pool.request(method, path, headers={"Host": name} | fields | headers, redirect=False)
+
+    def predict(self):
+        """Ask for a digit through the one door, as an application; return the answer."""
+        pool = self._pool()
+        return pool.request("POST", "/models/digits/predict", json=DIGITS, headers=self._token())
+
+    def _token(self) -> dict[str, str]:
+        return {"Host": NAME, "Authorization": f"Bearer {self.secret('gateway-application')}"}
+
+    def _pool(self):
+        trusted = {"ca_certs": str(self.compose / "secrets" / "ca.pem"), "server_hostname": NAME}
+        return urllib3.HTTPSConnectionPool(ADDRESS, 443, assert_hostname=NAME, retries=False, timeout=20, **trusted)
+
+    def containers(self) -> dict[str, dict]:
+        """Return what the engine knows of each service's container, by service."""
+
+        ids = self.engine.docker("ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project").split()
+        found = json.loads(self.engine.docker("inspect", *ids))
+        return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in found}
+
+    def kill(self, service: str) -> None:
+        """Kill a service's first process, and wait until another one runs in its place."""
+        before = self.containers()[service]["State"]
+        os.kill(before["Pid"], signal.SIGKILL)
+        until(lambda: self.containers()[service]["State"]["Pid"] not in (0, before["Pid"]), 60, f"{service} is gone")
+
+    def healthy(self) -> bool:
+        services = self.site.json("status", "--compose")["services"]
+        return all(state["ready"] for state in services.values())
+
+    def close(self) -> None:
+        self.engine.close()
+        self.host.close()
+
+    def _clone(self, folder: Path) -> Clone:
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+        made = Entered(folder, folder / ".sacristy")
+        made.within = self.host.enter
+        made.environment |= self.engine.environment
+        return made
+
+
+class Entered(Clone):
+    """A checkout whose commands run on the host."""
+
+    within: tuple[str, ...] = ()
+
+    def run(self, *words, code=0, timeout=280):
+        argv = [*self.within, str(SACRISTY), *words]
+        done = subprocess.run(
+            argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout, done.stderr
+
+
+class Asking:
+    """Two who keep asking for digits; `failures` are those that got no answer, or not 200."""
+
+    def __init__(self, composed: Composed) -> None:
+        self.composed, self.answers, self.failures = composed, 0, []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._loop) for _ in range(2)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _loop(self):
+        while not self._over.wait(0.1):
+            try:
+                answer = self.composed.predict()
+                if answer.status == 200:
+                    self.answers += 1
+                else:
+                    self.failures.append(f"{answer.status} {answer.data[:200]}")
+            except urllib3.exceptions.HTTPError as error:
+                self.failures.append(str(error))
+
+
+def open_ports(address: str) -> list[int]:
+    """Return the TCP ports that take a connection, asked from this machine."""
+
+    async def opened(port: int, most: asyncio.Semaphore) -> int:
+        async with most:
+            try:
+                _, writer = await asyncio.wait_for(asyncio.open_connection(address, port), 2)
+            except (OSError, TimeoutError):
+                return 0
+            writer.close()
+            return port
+
+    async def scan() -> list[int]:
+        most = asyncio.Semaphore(500)
+        return sorted({*await asyncio.gather(*(opened(port, most) for port in range(1, 65536)))} - {0})
+
+    return asyncio.run(scan())
+
+
+def until(condition, within_s: float = 120, what: str = "it did not happen in time") -> None:
+    """Wait for a condition, or fail."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.3)

@@ -1,0 +1,195 @@
+"""The composed stack, for real: started, looked at, used from outside through its one door, killed, restored."""
+
+import json
+import shutil
+
+import pytest
+from composed import CANARY, NAME, Asking, Composed, missing, open_ports, until
+from lonely_host import ADDRESS
+from services.gateway.browsing import launched
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]  # its images are built first
+RUNS = "/sacristy/api/v1/Runs"
+PREVIEW = "/sacristy/api/v1/files/preview/0123456789abcdef01234567"
+ENDS = "prepare"  # it ends when its work is done
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """The stack, up: its images built, its services healthy."""
+    reason = missing()
+    if reason:
+        pytest.skip(reason)
+    stack = Composed(tmp_path_factory.mktemp("composed"))
+    try:
+        stack.first = stack.site.json("up", "--compose", timeout=800)
+        yield stack
+    finally:
+        stack.close()
+
+
+@pytest.fixture(scope="module")
+def released(stack):
+    """Digits, trained, built, judged, pushed and promoted from an engineer's checkout; deployed by the operator."""
+    ops = stack.ops
+    ops.run("init")
+    ops.run("up")
+    ops.run("train", "digits")
+    ops.run("env", "build", "digits", timeout=600)
+    stack.built = ops.json("build", "digits")
+    stack.verdict = ops.json("test", "digits")
+    ops.run("push", "digits")
+    stack.version = f"digits:{stack.built['version']}"
+    ops.run("promote", stack.version, "staging", "--why", "the first")
+    ops.run("promote", stack.version, "production", "--why", "the first")
+    until(lambda: stack.predict().status == 200, 120, "the operator did not deploy")
+    yield stack
+    ops.run("down")
+
+
+def test_every_service_is_healthy_and_a_second_up_changes_nothing(stack):
+    assert all(state["ready"] for state in stack.first.values())
+    before = {name: each["Id"] for name, each in stack.containers().items() if name != ENDS}
+    stack.site.run("up", "--compose")
+    assert {name: each["Id"] for name, each in stack.containers().items() if name != ENDS} == before
+
+
+def test_what_init_made_is_private_and_stays(stack):
+    files = [path for path in (stack.compose / "secrets").iterdir() if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    stack.site.run("init", "--compose", "--name", "another.test")
+    assert {path: path.read_bytes() for path in files} == before
+    assert {path.stat().st_mode & 0o077 for path in [*files, stack.compose / ".env"]} == {0}
+
+
+@pytest.mark.parametrize("site", ["omniboard", "registry", "jenkins"])
+def test_without_a_login_nothing_is_shown(stack, site):
+    assert stack.ask("GET", site, "/v2/" if site == "registry" else "/").status == 401
+
+
+def test_the_gateway_asks_for_a_token(stack):
+    assert stack.ask("GET", "", "/health").status == 200
+    assert stack.ask("POST", "", "/models/digits/predict").status == 401
+    assert stack.ask("GET", "", "/metrics").status == 403
+
+
+@pytest.mark.parametrize("who", ["scientist", "ops"])
+def test_omniboard_is_shown_and_takes_no_delete_from_anybody(stack, who):
+    assert b"<div id=" in stack.ask("GET", "omniboard", "/sacristy", who).data
+    assert stack.ask("GET", "omniboard", RUNS, who).status == 200
+    for method in ("DELETE", "PATCH", "OPTIONS"):
+        assert stack.ask(method, "omniboard", f"{RUNS}/1", who).status == 403
+
+
+def test_omniboards_previews_are_sandboxed_and_other_sites_get_nothing(stack):
+    preview = stack.ask("GET", "omniboard", PREVIEW, "scientist")
+    assert preview.headers["Content-Security-Policy"].startswith("sandbox")
+    own = stack.ask("GET", "omniboard", RUNS, "scientist", Origin=f"https://omniboard.{NAME}")
+    assert own.status == 200
+    assert [name for name in own.headers if name.lower().startswith("access-control-")] == []
+    assert stack.ask("GET", "omniboard", RUNS, "scientist", Origin="https://evil.example").status == 403
+
+
+def test_only_ops_sees_operations_moves_stages_and_deletes(stack):
+    manifest = "/v2/digits/manifests/"
+    assert stack.ask("GET", "prometheus", "/", "scientist").status == 403
+    assert stack.ask("GET", "prometheus", "/", "ops").status == 502  # allowed, and not started
+    assert stack.ask("PUT", "registry", manifest + "production", "scientist").status == 403
+    assert stack.ask("DELETE", "registry", manifest + "42", "scientist").status == 403
+    assert stack.ask("PUT", "registry", manifest + "42", "scientist").status == 400  # allowed, and no manifest
+    assert stack.ask("PUT", "registry", manifest + "production", "ops").status == 400
+
+
+def test_the_host_has_one_open_port(stack):
+    assert open_ports(ADDRESS) == [443]
+
+
+def test_the_operators_engine_starts_models_and_nothing_else(stack):
+    name = stack.containers()["operator"]["Name"].removeprefix("/")
+    image = stack.containers()["gateway"]["Config"]["Image"]
+    mongodb = stack.containers()["mongodb"]["Name"].removeprefix("/")
+    for words in (
+        ("run", "--privileged", image),
+        ("run", "--volume", "/:/host", image),
+        ("inspect", mongodb),
+        ("stop", mongodb),
+        ("exec", mongodb, "id"),
+        ("volume", "ls"),
+        ("build", "/project"),
+    ):
+        said = stack.engine.docker("exec", name, "sh", "-c", 'docker "$@" 2>&1 || true', "sh", *words)
+        assert "not" in said, (words, said)
+        assert stack.containers()["mongodb"]["State"]["Running"]
+
+
+def test_from_a_checkout_outside_a_model_is_trained_judged_promoted_and_answers(released):
+    assert released.verdict["passed"]
+    answer = released.predict().json()
+    assert (answer["model"], answer["version"]) == ("digits", str(released.built["version"]))
+    assert answer["digest"] == released.built["digest"]
+    assert released.ops.json("status")["services"]["gateway"]["ready"]
+    assert released.site.json("doctor", "--compose") == []
+
+
+def test_omniboard_draws_the_runs_in_a_browser(released, tmp_path):
+    if not shutil.which("chromium"):
+        pytest.skip("chromium is not installed")
+    login = {"username": "scientist", "password": CANARY}
+    rules = [f"--host-resolver-rules=MAP *.{NAME} {ADDRESS}", "--no-proxy-server"]
+    with launched(*rules) as browser, browser.new_context(http_credentials=login, ignore_https_errors=True) as context:
+        page = context.new_page()
+        page.goto(f"https://omniboard.{NAME}/sacristy")
+        page.wait_for_selector("text=digits", timeout=30_000)
+        page.screenshot(path=str(tmp_path / "omniboard.png"))
+    assert (tmp_path / "omniboard.png").stat().st_size > 10_000
+
+
+def test_no_secret_is_found_where_it_should_not_be(released):
+    docker = released.engine.docker
+    secrets = {released.secret(path.name) for path in (released.compose / "secrets").iterdir()}
+    words = {secret.splitlines()[1] if secret.startswith("-----BEGIN") else secret for secret in secrets} | {CANARY}
+    ids = docker("ps", "--all", "--quiet").split()
+    texts = [docker("inspect", *ids), docker("top", released.containers()["mongodb"]["Id"])]
+    texts += [docker("logs", each) for each in ids]
+    images = set(docker("images", "--quiet").split())
+    texts += [docker("history", "--no-trunc", each) + docker("image", "inspect", each) for each in images]
+    assert [word[:6] for word in words for text in texts if word in text] == []
+
+
+def test_killed_each_service_comes_back_and_models_keep_answering(released):
+    with Asking(released) as asking:
+        for service in ("mongodb", "store", "registry", "omniboard", "operator", "engine", "keeper"):
+            released.kill(service)
+        until(released.healthy, 180, "not everything became healthy again")
+    assert asking.failures == []
+    assert asking.answers > 50
+    for service in ("gateway", "nginx"):
+        released.kill(service)
+        until(lambda: released.predict().status == 200)
+    stages = released.ops.json("status")["models"]["digits"]
+    assert {stage["digest"] for stage in stages.values()} == {released.built["digest"]}
+    assert released.ops.json("weights", "verify")["missing"] == []
+
+
+def test_the_doctor_names_what_is_wrong_and_its_mend(released):
+    released.engine.docker("stop", released.containers()["registry"]["Id"])
+    (released.compose / "secrets" / "htpasswd").chmod(0o644)
+    found = json.loads(released.site.run("doctor", "--compose", "--json", code=1)[0])
+    assert {"registry is not ready", "other users can read"} <= {each["what"].partition(":")[0][:21] for each in found}
+    assert all(each["mend"] for each in found)
+    (released.compose / "secrets" / "htpasswd").chmod(0o600)
+    released.site.run("up", "--compose")
+    assert released.site.json("doctor", "--compose") == []
+
+
+def test_wiped_it_is_restored_from_a_backup_and_verified(released, tmp_path):
+    before = released.ops.json("runs")
+    released.ops.run("backup", str(tmp_path / "backup"))
+    released.site.run("down", "--compose")
+    assert released.engine.docker("ps", "--quiet") == ""
+    released.engine.docker("volume", "rm", "sacristy_mongodb", "sacristy_store")
+    released.site.run("up", "--compose")
+    restored = released.ops.json("restore", str(tmp_path / "backup"))
+    assert restored["verified"]["missing"] == []
+    assert released.ops.json("runs") == before
+    until(lambda: released.predict().status == 200, 120, "the operator did not bring the stage back")
