@@ -105,10 +105,14 @@ def require_csrf() -> None:
 
 
 def address() -> str:
-    """Return who is on the other end: behind a proxy on this machine, whom that proxy names last."""
+    """Return who is on the other end: whom a proxy in a private network names last, or the other end itself.
+
+    Who pretends to be such a proxy escapes the limit on wrong tokens, which have 256 bits to guess. Not to believe
+    proxies would let one person's wrong tokens lock everybody out.
+    """
     direct = request.remote_addr or ""
     named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
     try:
-        return str(ipaddress.ip_address(named)) if named and ipaddress.ip_address(direct).is_loopback else direct
+        return str(ipaddress.ip_address(named)) if named and ipaddress.ip_address(direct).is_private else direct
     except ValueError:
         return direct
