@@ -10,11 +10,12 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import urllib3
 from engine import BASE, Engine
-from lonely_host import ADDRESS, Host
+from lonely_host import Host
 from story import ROOT, SACRISTY, Clone
 
 NAME = "sacristy.test"
@@ -36,8 +37,18 @@ class Composed:
     """The stack. `site` is where it is run from; `ops` is an engineer's checkout, pointed at it from the outside."""
 
     def __init__(self, folder: Path) -> None:
+        self._undo = ExitStack()
+        try:
+            self._make(folder)
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self, folder: Path) -> None:
         self.host = Host([NAME, *(f"{site}.{NAME}" for site in SITES)])
+        self._undo.callback(self.host.close)
         self.engine = Engine(folder / "engine", self.host.network)
+        self._undo.callback(self.engine.close)
         self.engine.make_base()
         self.site = self._clone(folder / "site")
         self.compose = self.site.folder / "compose"
@@ -64,7 +75,7 @@ class Composed:
         fields = urllib3.make_headers(basic_auth=f"{login}:{self.secret(f'login-{login}')}") if login else {}
         trusted = {"ca_certs": str(self.compose / "secrets" / "ca.pem"), "server_hostname": name}
         with urllib3.HTTPSConnectionPool(
-            ADDRESS, 443, assert_hostname=name, retries=False, timeout=20, **trusted
+            self.host.address, 443, assert_hostname=name, retries=False, timeout=20, **trusted
         ) as pool:
             return pool.request(method, path, headers={"Host": name} | fields | headers, redirect=False)
 
@@ -78,7 +89,9 @@ class Composed:
 
     def _pool(self):
         trusted = {"ca_certs": str(self.compose / "secrets" / "ca.pem"), "server_hostname": NAME}
-        return urllib3.HTTPSConnectionPool(ADDRESS, 443, assert_hostname=NAME, retries=False, timeout=20, **trusted)
+        return urllib3.HTTPSConnectionPool(
+            self.host.address, 443, assert_hostname=NAME, retries=False, timeout=20, **trusted
+        )
 
     def containers(self) -> dict[str, dict]:
         """Return what the engine knows of each service's container, by service."""
@@ -98,8 +111,7 @@ class Composed:
         return all(state["ready"] for state in services.values())
 
     def close(self) -> None:
-        self.engine.close()
-        self.host.close()
+        self._undo.close()
 
     def _clone(self, folder: Path) -> Clone:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)

@@ -11,8 +11,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-NET = "172.29.240"  # .1: this machine, .2: the host
-ADDRESS = f"{NET}.2"
+
+def free_net() -> str:
+    """Return the first three numbers of a network that this machine does not have."""
+    taken = subprocess.run(["ip", "-4", "address"], check=True, capture_output=True, text=True).stdout
+    return next(net for net in (f"172.29.{part}" for part in range(200, 250)) if f" {net}." not in taken)
 
 
 class Host:
@@ -20,24 +23,26 @@ class Host:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.name = f"sacristy-{os.getpid()}"
+        net = free_net()  # .1 is this machine, .2 the host
+        self.address = f"{net}.2"
         self.outside = f"sac{os.getpid() % 10**6}"
         self._rules = (
             ("filter", "FORWARD", "-i", self.outside, "-j", "ACCEPT"),
             ("filter", "FORWARD", "-o", self.outside, "-j", "ACCEPT"),
-            ("nat", "POSTROUTING", "-s", f"{NET}.0/24", "!", "-o", self.outside, "-j", "MASQUERADE"),
+            ("nat", "POSTROUTING", "-s", f"{net}.0/24", "!", "-o", self.outside, "-j", "MASQUERADE"),
         )
         self.folder = Path("/etc/netns") / self.name
         self.folder.mkdir(parents=True)
-        (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{ADDRESS} {' '.join(names)}\n")
+        (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{self.address} {' '.join(names)}\n")
         _ip("netns", "add", self.name)
         _ip("link", "add", self.outside, "type", "veth", "peer", "name", "eth0", "netns", self.name)
-        _ip("address", "add", f"{NET}.1/24", "dev", self.outside)
+        _ip("address", "add", f"{net}.1/24", "dev", self.outside)
         _ip("link", "set", self.outside, "up")
         for words in (
-            ("address", "add", f"{ADDRESS}/24", "dev", "eth0"),
+            ("address", "add", f"{self.address}/24", "dev", "eth0"),
             ("link", "set", "eth0", "up"),
             ("link", "set", "lo", "up"),
-            ("route", "add", "default", "via", f"{NET}.1"),
+            ("route", "add", "default", "via", f"{net}.1"),
         ):
             _ip("-n", self.name, *words)
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")

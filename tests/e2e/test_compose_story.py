@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 from composed import CANARY, NAME, Asking, Composed, missing, open_ports, until
-from lonely_host import ADDRESS
 from services.gateway.browsing import launched
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]  # its images are built first
@@ -101,7 +100,7 @@ def test_only_ops_sees_operations_moves_stages_and_deletes(stack):
 
 
 def test_the_host_has_one_open_port(stack):
-    assert open_ports(ADDRESS) == [443]
+    assert open_ports(stack.host.address) == [443]
 
 
 def test_the_operators_engine_starts_models_and_nothing_else(stack):
@@ -135,7 +134,7 @@ def test_omniboard_draws_the_runs_in_a_browser(released, tmp_path):
     if not shutil.which("chromium"):
         pytest.skip("chromium is not installed")
     login = {"username": "scientist", "password": CANARY}
-    rules = [f"--host-resolver-rules=MAP *.{NAME} {ADDRESS}", "--no-proxy-server"]
+    rules = [f"--host-resolver-rules=MAP *.{NAME} {released.host.address}", "--no-proxy-server"]
     with launched(*rules) as browser, browser.new_context(http_credentials=login, ignore_https_errors=True) as context:
         page = context.new_page()
         page.goto(f"https://omniboard.{NAME}/sacristy")
