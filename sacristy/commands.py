@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -86,6 +88,29 @@ def follow(
     if interrupted:
         raise KeyboardInterrupt
     return code
+
+
+def detach(argv: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path) -> None:
+    """Start a program that outlives this one, with what it prints appended to a file that only this user reads.
+
+    Raises ProgramMissing.
+    """
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,  # a signal for this process's group is not for it
+        )
+    except OSError as error:
+        raise ProgramMissing(program=argv[0], mend=f"put a working {argv[0]} there ({error.strerror})") from None
+    finally:
+        os.close(descriptor)
+    threading.Thread(target=process.wait, name=f"end of {process.pid}", daemon=True).start()  # or it stays a zombie
 
 
 def feed(argv: Sequence[str], write: Callable[[BinaryIO], None]) -> str:

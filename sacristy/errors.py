@@ -1277,8 +1277,55 @@ class OrderFailed(SacristyError):
     http_status = 409
 
 
+class UnknownErrand(SacristyError):
+    """Commands ordered on a page of which nothing is known any more."""
+
+    what = "there is no errand {id}; the newest 100 are kept"
+    next = "sacristy audit shows what was done"
+    http_status = 404
+
+
 class GatewayRefused(SacristyError):
     """The gateway or a model answered a client with an error; `fields` has its status and code."""
 
     what = "the gateway answered {status}: {reason}"
     next = "mend the request; docs/how-to/gateway.md shows what each address takes"
+
+
+# --- search ---------------------------------------------------------------------------------------------------
+
+
+class InvalidSearch(SacristyError):
+    """A search that cannot be begun as it was asked for."""
+
+    what = "{where}: {reason}"
+    next = "see docs/how-to/search.md, or: sacristy search --help"
+    exit_code = 2
+
+
+class NoSearch(SacristyError):
+    """A run that is no search, where one is to go on."""
+
+    what = "run {run} is no search of {model}"
+    next = "sacristy runs --model {model}; name the run with which the search began"
+    http_status = 404
+
+
+class SearchRunning(SacristyError):
+    """A search is to go on that another process is at."""
+
+    what = "search {run} is still running: runs {runs} were heard of less than a minute ago"
+    next = "wait for it, or end it with Ctrl-C where it was started"
+    http_status = 409
+
+
+class SearchFailed(SacristyError):
+    """A search that came to no end; its trials are kept."""
+
+    what = "search {run} did not come to its end: {reason}"
+    next = "mend the cause, then: sacristy search {model} --resume {run}"
+
+    @property
+    def detail(self) -> str:
+        """The last lines that Ray printed."""
+        return str(self.fields.get("cause", ""))

@@ -23,7 +23,7 @@ from sacristy.errors import (
     RequestRefused,
     SacristyError,
 )
-from sacristy.gateway import api, insight, login, metrics, openapi, ops, pages
+from sacristy.gateway import api, insight, login, metrics, openapi, operations, ops, pages
 from sacristy.gateway.asking import Desk
 from sacristy.gateway.database import Connection
 from sacristy.gateway.guard import Guard, csrf_token
@@ -99,6 +99,7 @@ def _add_predictions(app: Flask, proxy: Proxy, settings: Settings) -> None:
     app.register_blueprint(metrics.routes(meter))
     app.register_blueprint(openapi.routes(proxy))
     app.register_blueprint(ops.routes(settings, proxy, connection))
+    app.register_blueprint(operations.routes(settings, proxy, connection))
     app.register_error_handler(PyMongoError, _database_away)
 
 

@@ -32,10 +32,12 @@ def routes(settings: Settings, proxy: Proxy, connection: Connection) -> Blueprin
     @pages.get("/ops/models")
     @needs(Right.RELEASE)
     def models() -> Response:
-        registry, table = _registry(settings), proxy.table.routes()
+        registry, table = registry_of(settings), proxy.table.routes()
         names = sorted({*registry.repositories(), *table})
         database = connection.database()
-        return plain_answer({"models": {name: _model(registry, database, name, table.get(name, {})) for name in names}})
+        return plain_answer(
+            {"models": {name: facts_of(registry, database, name, table.get(name, {})) for name in names}}
+        )
 
     @pages.get("/ops/audit")
     @needs(Right.RELEASE)
@@ -60,12 +62,14 @@ def _add_order(
         return plain_answer({"done": True, "result": results[-1]})
 
 
-def _registry(settings: Settings) -> Registry:
+def registry_of(settings: Settings) -> Registry:
+    """Return pushed images and the stages."""
     name, password = settings.registry_login
     return open_registry(settings.registry_location, Access(name, password, settings.registry_ca))
 
 
-def _model(registry: Registry, database: Database[Document], model: str, routed: dict[str, Route]) -> Document:
+def facts_of(registry: Registry, database: Database[Document], model: str, routed: dict[str, Route]) -> Document:
+    """Return a model's stages and versions, with their evidence. docs/how-to/gateway.md has the shape."""
     versions = registry.versions(model)
     stages = {str(stage): digest for stage, digest in registry.stages(model).items()}
     named = {digest: str(version) for version, digest in versions.items()}

@@ -28,14 +28,7 @@ def routes(proxy: Proxy, settings: Settings) -> Blueprint:
     def everywhere() -> dict[str, Any]:
         return {"title_of": lambda model: page_runs.title_of(settings, model)}
 
-    @pages.errorhandler(SacristyError)
-    def show_error(error: SacristyError) -> AnyResponse:
-        if isinstance(error, NotAuthenticated) and "Authorization" not in request.headers:
-            return redirect("/login?" + urlencode({"next": request.full_path.rstrip("?")}), 303)
-        response = make_response(render_template("error.html", error=error), error.http_status)
-        if "retry_after_s" in error.fields:
-            response.headers["Retry-After"] = str(error.fields["retry_after_s"])
-        return response
+    pages.register_error_handler(SacristyError, shown_error)
 
     @pages.get("/")
     @needs(Right.PREDICT)
@@ -60,6 +53,16 @@ def routes(proxy: Proxy, settings: Settings) -> Blueprint:
     records.add_to(pages, settings)
     page_runs.add_to(pages, settings)
     return pages
+
+
+def shown_error(error: SacristyError) -> AnyResponse:
+    """Return the page that tells of a failure; the login, where it is that nobody is logged in."""
+    if isinstance(error, NotAuthenticated) and "Authorization" not in request.headers:
+        return redirect("/login?" + urlencode({"next": request.full_path.rstrip("?")}), 303)
+    response = make_response(render_template("error.html", error=error), error.http_status)
+    if "retry_after_s" in error.fields:
+        response.headers["Retry-After"] = str(error.fields["retry_after_s"])
+    return response
 
 
 def _form(proxy: Proxy, model: str, stage: Stage) -> Form:

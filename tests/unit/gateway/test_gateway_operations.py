@@ -1,0 +1,205 @@
+"""What the pages for ops order: each action as the commands that do it, once, and never without a reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from sacristy.errors import InvalidInstance, InvalidName, UnknownErrand, WhyMissing
+from sacristy.gateway import errands, operations_facts
+from sacristy.gateway.app import create_app
+from sacristy.gateway.operations import moment, spoken
+from sacristy.gateway.operations_actions import plan
+from sacristy.gateway.operations_facts import Page, hindrance
+from sacristy.gateway.rights import TokenRole
+from sacristy.gateway.tokens import add_token
+from sacristy.settings import Settings
+
+EVIL = "<script>alert(1)</script>"
+IDENTITY = "0123456789abcdef" * 2
+STAGE = {
+    "version": "1",
+    "answering": "1",
+    "digest": "sha256:" + "a" * 64,
+    "earlier": "3",
+    "canary": None,
+    "mirror": None,
+}
+VERSION = {
+    "version": "2",
+    "run": 2,
+    "digest": "sha256:" + "b" * 64,
+    "stages": [],
+    "tested": True,
+    "figures": {"accuracy": 0.9},
+}
+Begun = list[list[str]]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(project=tmp_path, home=tmp_path / "home", mongodb_url="mongodb://u:p@127.0.0.1:1/x")
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> Begun:
+    """Start no process; return what would have been started."""
+    started: Begun = []
+    monkeypatch.setattr(errands, "detach", lambda argv, **_: started.append(list(argv)))
+    return started
+
+
+@pytest.fixture
+def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+    facts = {"stages": {"production": STAGE | {"ready": True, "state": "well"}}, "versions": [VERSION]}
+    event = {"at": None, "by": EVIL, "action": "promoted", "model": "news", "stage": "production", "version": "1"}
+    page = Page({"news": facts}, [event | {"from": None, "to": STAGE["digest"], "why": EVIL, "state": "done"}])
+    monkeypatch.setattr("sacristy.gateway.operations.gather", lambda sources, model="": page)
+    made = create_app(settings).test_client()
+    token = add_token(settings.tokens_file, "ana", TokenRole.OPS, "tests")
+    made.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return made
+
+
+def order(client: FlaskClient, action: str = "promote", **fields: str) -> Any:
+    form = {"stage": "production", "version": "2", "why": "better", "errand": IDENTITY, **fields}
+    return client.post(f"/operations/models/news/{action}", data=form)
+
+
+@pytest.mark.parametrize(
+    ("action", "values", "commands"),
+    [
+        ("promote", {}, ["promote news:2 production --why=w", "deploy news production"]),
+        ("rollback", {}, ["rollback news production --why=w"]),
+        ("try", {"percent": "5"}, ["deploy news production --canary=5 --version=2 --why=w"]),
+        ("try", {"kind": "mirror"}, ["deploy news production --mirror=10 --version=2 --why=w"]),
+        ("take-over", {}, ["canary news --stage=production --promote --why=w"]),
+        ("drop", {"stage": "staging"}, ["canary news --stage=staging --drop --why=w"]),
+    ],
+)
+def test_an_action_is_the_commands_that_do_it(action: str, values: dict[str, str], commands: list[str]) -> None:
+    given = plan("news", action, {"stage": "production", "version": "2", "why": "w"} | values)
+    assert [" ".join(words) for words in given.commands] == commands
+
+
+@pytest.mark.parametrize(
+    "values", [{"percent": "0"}, {"percent": "x"}, {"percent": "101"}, {"kind": "lion"}, {"why": "x" * 501}]
+)
+def test_a_form_that_makes_no_sense_is_refused(values: dict[str, str]) -> None:
+    with pytest.raises(InvalidInstance):
+        plan("news", "try", {"version": "2"} | values)
+
+
+def test_words_of_a_form_follow_the_grammar() -> None:
+    for values in ({"stage": "x"}, {"version": "--help"}):
+        with pytest.raises(InvalidName):
+            plan("news", "promote", {"version": "2"} | values)
+    with pytest.raises(InvalidInstance):
+        plan("news", "promote", {})
+
+
+def test_production_moves_for_a_reason_only() -> None:
+    for action in ("promote", "rollback", "take-over"):
+        with pytest.raises(WhyMissing):
+            plan("news", action, {"version": "2", "why": "  "}).require_why()
+    plan("news", "drop", {}).require_why()
+    plan("news", "promote", {"version": "2", "stage": "staging"}).require_why()
+
+
+def test_an_order_is_begun_once_however_often_its_form_is_sent(client: FlaskClient, begun: Begun) -> None:
+    answers = [order(client) for _ in range(3)]
+    assert {(answer.status_code, answer.location) for answer in answers} == {(303, f"/operations/errands/{IDENTITY}")}
+    assert [argv[1:3] for argv in begun] == [["-m", "sacristy.gateway.errand_runner"]]
+    kept = json.loads((Path(begun[0][3]) / "errand.json").read_text())
+    assert (kept["by"], kept["commands"][0]) == ("ana", ["promote", "news:2", "production", "--why=better"])
+
+
+def test_without_a_reason_the_form_comes_back_and_nothing_is_begun(client: FlaskClient, begun: Begun) -> None:
+    answer = order(client, why=" ")
+    assert answer.status_code == 400
+    assert "needs a reason" in answer.text
+    assert IDENTITY in answer.text
+    assert begun == []
+
+
+def test_a_page_asks_before_it_acts_and_names_the_command(client: FlaskClient, begun: Begun) -> None:
+    page = client.get("/operations/models/news/promote?version=2").text
+    assert "sacristy promote news:2 production --why=&#39;…&#39;" in page
+    assert re.search(r'name="errand" value="[0-9a-f]{32}"', page)
+    assert begun == []
+
+
+def test_what_people_wrote_is_escaped(client: FlaskClient, begun: Begun) -> None:
+    order(client, why=EVIL)
+    (Path(begun[0][3]) / "log").write_text(f"{EVIL}\n\x1b[32mdone\x1b[0m")
+    for path in ("", "/models/news", f"/errands/{IDENTITY}"):
+        page = client.get(f"/operations{path}").text
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert" in page
+    assert "\x1b" not in page
+
+
+@pytest.mark.parametrize("role", [TokenRole.APPLICATION, TokenRole.SCIENTIST])
+def test_only_ops_may_see_and_order(client: FlaskClient, settings: Settings, begun: Begun, role: TokenRole) -> None:
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {add_token(settings.tokens_file, 'eve', role, 'tests')}"
+    assert client.get("/operations").status_code == 403
+    assert order(client).status_code == 403
+    assert begun == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/models/news/explode", "/models/News", f"/errands/{'0' * 32}", "/errands/..%2f..%2fx"]
+)
+def test_what_is_not_there_is_told(client: FlaskClient, path: str) -> None:
+    assert client.get(f"/operations{path}").status_code in (400, 404)
+
+
+def test_an_errand_tells_how_it_ended(settings: Settings, begun: Begun) -> None:
+    given = plan("news", "rollback", {"why": "w"})
+    errands.begin(settings, IDENTITY, given.title, given.order, "ana")
+    folder = Path(begun[0][3])
+    assert errands.report(settings, IDENTITY).state == "running"
+    errands.write(folder / "runner.json", {"pid": 2**22 + 1, "started": 0.0})
+    assert errands.report(settings, IDENTITY).state == "lost"
+    errands.write(folder / "ended.json", {"code": 1, "took_s": 2.5})
+    assert errands.report(settings, IDENTITY).state == "failed"
+    errands.write(folder / "ended.json", {"code": 0, "took_s": 2.5})
+    assert [(each.state, each.took_s) for each in errands.recent(settings)] == [("done", 2.5)]
+
+
+def test_an_unknown_errand_is_named_as_such(settings: Settings) -> None:
+    with pytest.raises(UnknownErrand):
+        errands.report(settings, IDENTITY)
+    with pytest.raises(InvalidName):
+        errands.report(settings, "../../etc")
+
+
+def test_a_gateway_without_the_commands_secrets_says_so(settings: Settings, tmp_path: Path) -> None:
+    assert "key that releases are signed with" in hindrance(settings)
+    assert "password" in hindrance(Settings(project=tmp_path, home=tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("state", "answers", "told"),
+    [
+        ({"version": "2", "answering": "2"}, True, "well"),
+        ({"version": "2", "answering": "1"}, True, "adrift"),
+        ({"version": "2", "answering": "2"}, False, "silent"),
+        ({"version": "2", "answering": None}, False, "none"),
+        ({"version": None, "answering": "2"}, True, "well"),
+    ],
+)
+def test_a_stages_state_is_one_word(state: dict[str, Any], answers: bool, told: str) -> None:
+    assert operations_facts._state(state, answers) == told
+
+
+def test_commands_are_shown_as_a_person_types_them() -> None:
+    assert spoken(["rollback", "news", "--why=it's slow"]) == """sacristy rollback news --why='it'"'"'s slow'"""
+    assert spoken(["canary", "news", "--drop"]) == "sacristy canary news --drop"
+    assert moment("2026-01-02T03:04:05+00:00") == "2026-01-02 03:04:05"
+    assert moment(None) == ""
