@@ -18,7 +18,8 @@ from sacristy.turns import turn
 
 NODE_MEND = "install Node.js 18 or later with npm (Debian: apt-get install nodejs npm), then: sacristy up"
 KEPT = ("package/dist/", "package/web/build/", "package/LICENSE")
-OURS = ("package.json", "package-lock.json", "serve.js", "databases.js")
+COLUMNS = "columns.js"
+OURS = ("package.json", "package-lock.json", "serve.js", "databases.js", COLUMNS)
 NPM_CI = ("ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
 INSTALL_WITHIN_S = 600
 
@@ -90,7 +91,15 @@ def _fill(new: Path, ours: Path) -> None:
         raise DownloadCorrupt(name=package, expected=wanted["integrity"], found=found)
     _unpack(tarball, new)
     tarball.unlink()
+    _arrange_columns(new)
     run([npm, *NPM_CI], folder=new, environment=environment, timeout_s=INSTALL_WITHIN_S)
+
+
+def _arrange_columns(new: Path) -> None:
+    """Have the page load our order of columns before its own script, which reads it."""
+    page = new / "web" / "build" / "index.html"
+    shutil.move(new / COLUMNS, page.parent / COLUMNS)
+    page.write_text(page.read_text().replace("<script ", f'<script src="/{COLUMNS}"></script><script ', 1))
 
 
 def _unpack(tarball: Path, folder: Path) -> None:
