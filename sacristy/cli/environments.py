@@ -13,8 +13,7 @@ from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
 from sacristy.environments import CATEGORIES, ensure_environment
 from sacristy.errors import ModelTestsFailed
-from sacristy.images.base import build_environment, tag_of
-from sacristy.images.copy import copy_image
+from sacristy.images.base import build_environment, copy_base, tag_of
 from sacristy.images.wheelhouse import Variant
 from sacristy.project import Model, model_names
 
@@ -59,7 +58,7 @@ def build(
             image = build_environment(
                 bench.settings, model, bench.built, base=base, variant=wanted, train=train, progress=progress
             )
-            report = copy_image(bench.built, bench.registry, image.repository, image.digest, progress)
+            report = copy_base(image, bench.built, bench.registry, progress)
             bench.registry.tag(image.repository, tag_of(wanted, train=train), image.digest)
         made[model.name] = {"image": image.reference, "bytes_sent": report.bytes_sent}
         if not json:

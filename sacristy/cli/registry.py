@@ -12,9 +12,12 @@ from sacristy.cli.images import PANEL, images
 from sacristy.cli.printing import JsonFlag, done, emit, err, say, short, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.images import sbom as documents
+from sacristy.images.base import is_environment
 from sacristy.images.garbage import GRACE_S, Garbage
+from sacristy.images.layout import FolderRegistry
 from sacristy.images.reading import lock_of
 from sacristy.names import parse_model
+from sacristy.release import leftovers
 from sacristy.release.retention import Choice, Pruned, choose
 from sacristy.release.retention import prune as remove
 from sacristy.targets.routes import every_route, read_routes
@@ -51,7 +54,8 @@ def prune(
 ) -> None:
     """Remove versions that no stage is at or can go back to (setting promotion.keep), then blobs that nothing uses."""
     bench = Workbench()
-    models = [parse_model(model)] if model else bench.registry.repositories()
+    wanted = [parse_model(model)] if model else bench.registry.repositories()
+    models = [name for name in wanted if not is_environment(name)]
     running = _running(bench)
     choices = [choice for name in models for choice in choose(bench.desk, name, running)]
     if not json:
@@ -63,6 +67,32 @@ def prune(
         names = dict.fromkeys(choice.model for choice in choices)
         pruned = [remove(bench.desk, name, going, running, grace_h * 3600) for name in names]
     emit(pruned, json, lambda: _tell(pruned, clock()))
+
+
+@group.command()
+def gc(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
+    grace_h: Annotated[
+        float, typer.Option("--grace-hours", min=0, help="Spare what is younger: it may be about to be used.")
+    ] = GRACE_S / 3600,
+    json: JsonFlag = False,
+) -> None:
+    """Remove what this machine can have again: versions built here beyond promotion.keep, unpacked ones not in use."""
+    bench = Workbench()
+    built, running = FolderRegistry(bench.settings.images_folder), set(_running(bench))
+    versions = leftovers.built_here(built, bench.settings.promotion.keep, running)
+    folders = leftovers.unpacked(bench.settings.home / "instances", running, grace_h * 3600)
+    if not json:
+        rows = [(f"{each.model}:{each.version}", f"{each.size:,}", _pushed(bench, each)) for each in versions]
+        rows += [(each.folder.name, f"{each.size:,}", "unpacked") for each in folders]
+        table("Not needed on this machine", ["image", "bytes", ""], rows, "This machine keeps nothing that may go.")
+    if (versions or folders) and not yes:
+        typer.confirm(f"Remove {len(versions)} built and {len(folders)} unpacked ones?", abort=True, err=True)
+    with timed() as clock:
+        freed = leftovers.remove(built, versions, folders, grace_h * 3600)
+    data = {"built": versions, "unpacked": folders, "freed": freed}
+    text = f"{len(versions)} built and {len(folders)} unpacked images removed, {freed:,} bytes freed"
+    emit(data, json, lambda: done(text, clock()))
 
 
 @group.command()
@@ -90,6 +120,11 @@ def sbom(image: ImageName, json: JsonFlag = False) -> None:
 
 def _running(bench: Workbench) -> list[str]:
     return [route.digest for route in every_route(read_routes(bench.settings.routes_file))]
+
+
+def _pushed(bench: Workbench, version: leftovers.BuiltHere) -> str:
+    there = version.digest in bench.registry.versions(version.model).values()
+    return "built, and pushed" if there else "built, never pushed"
 
 
 def _show(choices: list[Choice]) -> None:

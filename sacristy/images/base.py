@@ -11,7 +11,7 @@ from typing import Any
 from sacristy import engine
 from sacristy.errors import BaseNotFound, ImageNotFound
 from sacristy.images.archive import import_archive
-from sacristy.images.copy import Progress, copy_image
+from sacristy.images.copy import CopyReport, Progress, copy_image
 from sacristy.images.manifest import BASE, Descriptor, Json, descriptor
 from sacristy.images.registry import Registry
 from sacristy.images.wheelhouse import Variant, fill, lock_name
@@ -43,6 +43,11 @@ class Base:
 def repository_of(lock_hash: str) -> str:
     """Return the repository of the environment images of a lock (its SHA-256 in hexadecimal)."""
     return f"{PREFIX}{lock_hash[:16]}"
+
+
+def is_environment(repository: str) -> bool:
+    """Say whether a repository holds environment images, and no versions of a model."""
+    return repository.startswith(PREFIX)
 
 
 def tag_of(variant: Variant, *, train: bool = False) -> str:
@@ -130,4 +135,12 @@ def base_of(
 def bring_here(base: Base, registry: Registry, built: Registry, progress: Progress = lambda _: None) -> None:
     """Make this machine have an environment image that the registry has: once for each lock."""
     if registry is not built:
-        copy_image(registry, built, base.repository, base.digest, progress)
+        copy_base(base, registry, built, progress)
+
+
+def copy_base(base: Base, source: Registry, target: Registry, progress: Progress = lambda _: None) -> CopyReport:
+    """Copy an environment image. Its gigabyte is not written again where both registries are folders of one disk."""
+    for layer in base.layers:
+        if not target.has_blob(base.repository, layer.digest):
+            target.adopt(base.repository, layer.digest, source)
+    return copy_image(source, target, base.repository, base.digest, progress)

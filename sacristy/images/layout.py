@@ -24,6 +24,7 @@ from sacristy.images.registry import ANY, Expected, Registry, Source, is_digest,
 from sacristy.names import MODEL_PATTERN, blob_key, parse_digest, parse_model
 from sacristy.weights.atomic import write_file, writing
 from sacristy.weights.folder import FolderStore
+from sacristy.weights.verified import chunks
 
 LOCK_S = 30.0
 LAYOUT = json.dumps({"imageLayoutVersion": "1.0.0"}).encode()
@@ -148,16 +149,20 @@ class FolderRegistry(Registry):
 
     def mount(self, repository: str, digest: str, origin: str) -> bool:
         """See Registry. Blobs never change, so both repositories hold the same file."""
-        found = self.layout(origin).store.path(parse_digest(digest))
+        return _linked(self.layout(origin).store.path(parse_digest(digest)), self.layout(repository).store.path(digest))
+
+    def adopt(self, repository: str, digest: str, source: Registry) -> bool:
+        """See Registry: another folder's file, which is read and hashed first, gets a second name."""
+        if not isinstance(source, FolderRegistry):
+            return False
+        with source.open_blob(repository, digest) as content:
+            for _ in chunks(content):
+                pass
         target = self.layout(repository).store.path(digest)
+        if not _linked(source.layout(repository).store.path(digest), target):
+            return False
         with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(found, target)
-            except FileExistsError:
-                return True
-            except OSError:  # it is not there, or the file system knows no links
-                return False
+            os.utime(target)  # as new as if it had been written: the collector spares what is young
         return True
 
     def open_blob(self, repository: str, digest: str) -> BinaryIO:
@@ -181,3 +186,16 @@ class FolderRegistry(Registry):
         """See Registry."""
         with self.layout(repository).changed_index() as index:
             index.remove(parse_digest(digest))
+
+
+def _linked(found: Path, target: Path) -> bool:
+    """Give a blob's file a second name; say whether that went or was so already."""
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(found, target)
+        except FileExistsError:
+            return True
+        except OSError:  # it is not there, or on another file system, or that knows no links
+            return False
+    return True

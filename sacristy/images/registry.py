@@ -72,6 +72,13 @@ class Registry(ABC):
     def mount(self, repository: str, digest: str, origin: str) -> bool:
         """Take a blob over from another repository of this registry without sending it; say whether that went."""
 
+    def adopt(self, repository: str, digest: str, source: Registry) -> bool:
+        """Take a blob over from another registry without writing its bytes again; say whether that went.
+
+        Raises BlobNotFound or BlobDamaged.
+        """
+        return False
+
     @abstractmethod
     def open_blob(self, repository: str, digest: str) -> BinaryIO:
         """Return a blob's bytes, verified while they are read. Raises BlobNotFound."""
