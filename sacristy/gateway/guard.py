@@ -80,7 +80,7 @@ class Guard:
         return token
 
     def _count(self, token: Token) -> None:
-        self.limit(f"token:{token.sha256}", Rate(token.per_second, token.per_second))
+        self.limit(f"token:{token.sha256}", Rate(token.per_second, burst=max(1.0, token.per_second)))
 
 
 def begin_session(token: Token) -> None:

@@ -9,6 +9,7 @@ half way is repeated: log entries may then be there twice.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import threading
 from collections import deque
@@ -104,7 +105,7 @@ class Ledger:
         """Write all that waits; say whether MongoDB took it."""
         self._meter.log_waiting.set(len(self._queue))
         while self._queue or self._owed:
-            batch = list(self._peek(BATCH))
+            batch = self._peek(BATCH)
             try:
                 self._write(batch)
             except (PyMongoError, NotInitialised) as error:
@@ -119,7 +120,7 @@ class Ledger:
 
     def _peek(self, most: int) -> list[Entry | Comparison]:
         with self._lock:
-            return [self._queue[place] for place in range(min(most, len(self._queue)))]
+            return list(itertools.islice(self._queue, most))
 
     def _write(self, batch: list[Entry | Comparison]) -> None:
         if self._client is None:

@@ -8,6 +8,7 @@ import urllib.request
 import pytest
 from story import Load
 
+pytestmark = pytest.mark.timeout(900)  # two versions are trained and judged first
 BODY = {"instances": [[0.0] * 64]}
 
 

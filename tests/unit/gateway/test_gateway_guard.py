@@ -147,6 +147,13 @@ def test_a_token_has_a_rate_and_is_told_when_to_come_back(client: FlaskClient, s
     assert int(answers[-1].headers["Retry-After"]) == 1
 
 
+def test_a_rate_below_one_a_second_lets_one_through(client: FlaskClient, settings: Settings) -> None:
+    secret = add_token(settings.tokens_file, "rare", TokenRole.APPLICATION, "ana", per_second=0.1)
+    answers = [client.get("/models", headers={"Authorization": f"Bearer {secret}"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert int(answers[1].headers["Retry-After"]) in (9, 10)
+
+
 def test_a_browser_is_led_to_the_login_and_back(client: FlaskClient, settings: Settings) -> None:
     assert client.get("/models/digits?stage=staging").location == "/login?next=%2Fmodels%2Fdigits%3Fstage%3Dstaging"
     form = {"token": settings.secret("gateway-ops"), "csrf": csrf_of(client), "next": "/models/digits"}
