@@ -75,6 +75,16 @@ class Patience:
         wait = min(FIRST_WAIT_S * 2.0 ** min(count - 1, 10), LONGEST_WAIT_S) * self.spread()
         self.failures[key] = (digest, count, now + wait)
 
+    def busy(self, key: Key, digest: str, until: float) -> None:
+        """Leave a stage alone on which somebody else is at work: that is no failure."""
+        before, count, _ = self.failures.get(key, ("", 0, 0.0))
+        self.failures[key] = (digest, count if before == digest else 0, until)
+
+    @property
+    def failing(self) -> int:
+        """How many stages failed the last time."""
+        return sum(count > 0 for _, count, _ in list(self.failures.values()))
+
     def succeeded(self, key: Key) -> None:
         """Forget a stage's failures."""
         self.failures.pop(key, None)

@@ -171,7 +171,7 @@ class Operator:
             log.info("%s:%s is %s", task.model, task.stage, made.image)
         except ReleaseLocked as error:  # somebody does it by hand right now
             result = "busy"
-            self.patience.failures[task.key] = (task.digest, 0, self._clock() + BUSY_S)
+            self.patience.busy(task.key, task.digest, self._clock() + BUSY_S)
             log.info("%s", error)
         except (SacristyError, PyMongoError) as error:
             self.patience.failed(task.key, task.digest, self._clock())
@@ -206,6 +206,6 @@ class Operator:
     def _tell(self, took_s: float) -> None:
         self.telemetry.leads.set(self._led)
         self.telemetry.stages.set(len(self.watch.wishes))
-        self.telemetry.failing.set(len(self.patience.failures))
+        self.telemetry.failing.set(self.patience.failing)
         self.telemetry.away.set(bool(self.watch.away))
         self.telemetry.turned(took_s)

@@ -87,6 +87,14 @@ def test_starting_the_stack_repairs_too(story, point):
     assert story.serving() == wanted
 
 
+def test_the_operator_deploys_what_is_promoted_and_then_rests(story):
+    wanted = story.promote_next()
+    done = [task for task in story.clone.json("operator", "run", "--once") if task["stage"] == "staging"]
+    assert [(task["task"], task["result"]) for task in done] == [("deploy", "done")]
+    assert story.serving() == wanted
+    assert story.clone.json("operator", "run", "--once") == []
+
+
 def test_a_promoter_killed_before_its_record_is_completed_by_the_deployment(story):
     now = story.registry.stages("digits")["staging"]
     (following,) = [each for each in story.versions if each["digest"] != now]

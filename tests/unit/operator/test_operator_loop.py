@@ -1,0 +1,121 @@
+"""The operator's turn: who does not hold the lease does nothing; each change is one task; failures are waited out."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from sacristy.errors import PodNotStarted, ReleaseLocked
+from sacristy.names import Stage, Version
+from sacristy.operator.decide import Do
+from sacristy.operator.deployment import Deployment
+from sacristy.operator.loop import Operator
+from sacristy.targets.routes import Route, set_route
+from sacristy.targets.target import Image
+
+OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+KEY = ("news", Stage.PRODUCTION)
+
+
+class World:
+    """What an operator looks at and acts on, from memory: its time, its lease, the wishes, the records, the faults."""
+
+    def __init__(self, routes_file):
+        self.now, self.leads, self.faulty, self.records, self.performed = 1000.0, True, {}, [], []
+        self.fails = None
+        settings = SimpleNamespace(routes_file=routes_file)
+        target = SimpleNamespace(
+            faults=lambda served: {
+                each.instance: self.faulty[each.instance] for each in served if each.instance in self.faulty
+            }
+        )
+        yard = SimpleNamespace(settings=settings, database={"deployments": self}, target=target)
+        self.watch = SimpleNamespace(wishes={KEY: OLD}, away="", look=lambda *_, **__: None)
+        lease = SimpleNamespace(hold=lambda: self.leads, held=True, holder="one", release=lambda: None)
+        self.routes_file = routes_file
+        self.route(OLD)
+        clock = lambda: self.now  # noqa: E731
+        self.operator = Operator(
+            {"process": yard}, "process", list, self.watch, lease, clock=clock, perform=self.perform
+        )
+
+    def aggregate(self, _):
+        return self.records
+
+    def route(self, digest):
+        set_route(
+            self.routes_file, *KEY, Route("http://x", "1", digest, 1, "process", f"news-production-1.{digest[7:15]}")
+        )
+
+    def perform(self, _, task):
+        self.performed.append(task)
+        if self.fails:
+            raise self.fails
+        self.route(task.digest)
+        self.faulty.clear()
+        return Deployment(Image("news", Version(1), 1, task.digest), task.stage, changed=True, url="")
+
+    def turns(self, count):
+        for _ in range(count):
+            self.now += 1
+            self.operator.turn()
+            self.operator.idle()
+        return self.performed
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = World(tmp_path / "routes.json")
+    yield made
+    made.operator.finish()
+
+
+def test_where_all_is_well_nothing_is_done(world):
+    assert world.turns(30) == []
+
+
+def test_a_change_is_one_task(world):
+    world.watch.wishes[KEY] = NEW
+    (task,) = world.turns(30)
+    assert (task.do, task.digest) == (Do.DEPLOY, NEW)
+
+
+def test_who_does_not_hold_the_lease_does_nothing(world):
+    world.watch.wishes[KEY], world.leads = NEW, False
+    assert world.turns(30) == []
+
+
+def test_what_was_changed_by_hand_is_repaired_once(world):
+    world.turns(1)
+    world.faulty[f"news-production-1.{OLD[7:15]}"] = "Service news is gone"
+    (task,) = world.turns(30)
+    assert (task.do, task.why) == (Do.REPAIR, "Service news is gone")
+
+
+def test_a_version_that_fails_is_tried_again_ever_more_seldom(world):
+    world.watch.wishes[KEY] = NEW
+    world.fails = PodNotStarted(image="news:2", reason="no room", mend="wait", lacks_gpu=False)
+    assert 4 <= len(world.turns(150)) <= 6
+
+
+def test_a_stage_that_moves_on_from_a_failure_is_deployed_at_once(world):
+    world.watch.wishes[KEY] = NEW
+    world.fails = PodNotStarted(image="news:2", reason="no room", mend="wait", lacks_gpu=False)
+    world.turns(3)
+    world.fails, world.watch.wishes[KEY] = None, "sha256:" + "c" * 64
+    assert len(world.turns(1)) == 2
+
+
+def test_a_stage_that_somebody_else_deploys_is_looked_at_again_soon(world):
+    world.watch.wishes[KEY] = NEW
+    world.fails = ReleaseLocked(action="deployment", model="news", owner="ana", age_s=1, lease_s=60)
+    assert len(world.turns(12)) == 3
+    assert world.operator.patience.failing == 0
+
+
+def test_whoever_follows_has_the_patience_of_the_one_before(world):
+    world.watch.wishes[KEY] = NEW
+    failed = {"digest": NEW, "state": "failed", "at": datetime.now(UTC) - timedelta(seconds=5)}
+    world.records = [{"_id": {"model": "news", "stage": "production"}, "records": [failed] * 3}]
+    assert world.turns(20) == []
+    assert len(world.turns(40)) == 1
