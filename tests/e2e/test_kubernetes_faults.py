@@ -12,18 +12,22 @@ SHORT = ("ready_s = 20.0", "ready_s = 8.0")
 
 
 @pytest.fixture(scope="module")
-def broken(shop):
+def switch(shop):
+    made = Switch(NODE)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def broken(shop, switch):
     """The first version serves; another, which breaks where it is deployed, passed its test and was promoted."""
     shop.bring(shop.versions[0])
-    switch = Switch(NODE)
     serve = (shop.clone.folder / "models/lamp/serve.py").read_text()
     shop.clone.commit("models/lamp/serve.py", serve + FRAGILE.format(url=switch.url).replace("Digits", "Lamp"))
     name = shop.judged(shop.made())
     shop.promote(name)
     yield shop, switch, name
-    switch.close()
-    shop.promote(shop.versions[0])
-    shop.deploy()
+    shop.bring(shop.versions[0])
 
 
 @pytest.mark.parametrize(
