@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import string
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,8 @@ import urllib3
 from sacristy.settings import Settings
 from sacristy.stack.ports import free_port
 
-TEMPLATE = Path(__file__).parents[3] / "compose" / "nginx" / "omniboard.conf.template"
-NGINX = """
+RULES = Path(__file__).parents[3] / "compose" / "nginx"  # the composed stack's own
+NGINX = r"""
 daemon off;
 pid {folder}/nginx.pid;
 error_log stderr warn;
@@ -27,7 +26,18 @@ http {{
   access_log off;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  include {folder}/omniboard.conf;
+  map "$http_origin|$http_host" $foreign_origin {{
+    default $http_origin;
+    "~^https://(?<origin>[^|]+)\|\k<origin>$" "";
+  }}
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    ssl_certificate {folder}/cert.pem;
+    ssl_certificate_key {folder}/key.pem;
+    auth_basic_user_file {folder}/users;
+    set $omniboard {omniboard};
+    include {folder}/omniboard.conf;
+  }}
 }}
 """
 
@@ -45,17 +55,11 @@ def front(stack: Settings, tmp_path_factory: pytest.TempPathFactory, until: Any)
     make_certificate(folder)
     password = subprocess.run(["openssl", "passwd", "-apr1", "good-pw"], check=True, capture_output=True, text=True)
     (folder / "users").write_text(f"scientist:{password.stdout}")
-    values = {
-        "LISTEN": f"127.0.0.1:{port}",
-        "SERVER": f"127.0.0.1:{port}",
-        "CERTIFICATE": str(folder / "cert.pem"),
-        "CERTIFICATE_KEY": str(folder / "key.pem"),
-        "USERS": str(folder / "users"),
-        "OMNIBOARD": stack.service_url("omniboard").removeprefix("http://"),
-    }
-    (folder / "omniboard.conf").write_text(Filled(TEMPLATE.read_text()).safe_substitute(values))
+    for name in ("omniboard.conf", "proxy.conf"):
+        (folder / name).write_text((RULES / name).read_text().replace("/etc/sacristy", str(folder)))
+    omniboard = stack.service_url("omniboard").removeprefix("http://")
     user = "user root;\n" if os.getuid() == 0 else ""
-    (folder / "nginx.conf").write_text(user + NGINX.format(folder=folder))
+    (folder / "nginx.conf").write_text(user + NGINX.format(folder=folder, port=port, omniboard=omniboard))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf")], stderr=log)
     front = Front(f"https://127.0.0.1:{port}", folder / "cert.pem")
@@ -65,12 +69,6 @@ def front(stack: Settings, tmp_path_factory: pytest.TempPathFactory, until: Any)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
-
-
-class Filled(string.Template):
-    """Fills ${NAME} only, and leaves nginx's own $names alone."""
-
-    pattern = r"\$(?:(?P<escaped>(?!))|(?P<named>(?!))|\{(?P<braced>[A-Z_]+)\}|(?P<invalid>(?!)))"
 
 
 def make_certificate(folder: Path) -> None:

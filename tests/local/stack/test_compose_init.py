@@ -1,0 +1,130 @@
+"""What `init --compose` writes: certificates that hold, logins that match, files that nobody else reads."""
+
+import shutil
+import ssl
+import tomllib
+import warnings
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from sacristy.errors import InvalidHostName, NotComposed
+from sacristy.settings import Settings
+from sacristy.stack.composed import certificates, doctor
+from sacristy.stack.composed import init as beginning
+from sacristy.stack.composed.place import ROLES, place_of, site_url
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    monkeypatch.setattr(beginning, "BCRYPT_ROUNDS", 16)  # the least there is: tests are many
+    monkeypatch.setattr(beginning, "_hand_over", lambda place: None)
+    (tmp_path / "compose").mkdir()
+    shutil.copytree(ROOT / "ceph", tmp_path / "ceph")
+    return Settings(project=tmp_path)
+
+
+@pytest.fixture
+def place(settings):
+    beginning.init_composed(settings, "ml.example.org", 8443)
+    return place_of(settings)
+
+
+def test_only_this_user_reads_what_it_writes(place):
+    files = [place.env, *place.secrets.iterdir(), *(path for path in place.clients.rglob("*") if path.is_file())]
+    assert {path.stat().st_mode & 0o077 for path in files} == {0}
+    assert place.secrets.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_second_time_nothing_changes_whatever_name_is_given(settings, place):
+    before = {path: path.read_bytes() for path in place.folder.rglob("*") if path.is_file()}
+    assert beginning.init_composed(settings, "other.example.org").made == []
+    assert {path: path.read_bytes() for path in place.folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["", "Ml", "ml_1", "-ml", "a..b", "a b", "http://a", "a" * 64 + ".org"])
+def test_a_name_that_is_no_host_is_refused_before_anything_is_written(settings, name):
+    with pytest.raises(InvalidHostName):
+        beginning.init_composed(settings, name)
+    assert list((settings.project / "compose").iterdir()) == []
+
+
+@pytest.mark.parametrize("service", ["front", "mongodb", "registry", "store"])
+def test_a_service_is_known_by_its_name_and_trusted_through_the_authority(place, service):
+    path = place.secrets / f"{service}.pem"
+    found = x509.load_pem_x509_certificate(path.read_bytes())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+        x509.DNSName
+    )
+    assert ("*.ml.example.org" if service == "front" else f"{service}.ml.example.org") in names
+    found.verify_directly_issued_by(x509.load_pem_x509_certificate((place.secrets / "ca.pem").read_bytes()))
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
+
+
+def test_the_authoritys_key_is_in_no_file_that_leaves_this_place(place):
+    key = (place.secrets / "authority.pem").read_text().partition("-----BEGIN PRIVATE KEY-----")[2]
+    others = [path for path in place.folder.rglob("*") if path.is_file() and path.name != "authority.pem"]
+    assert [path for path in others if key in path.read_text()] == []
+
+
+def test_the_logins_are_hashes_of_the_passwords(place):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import crypt
+    lines = dict(line.split(":", 1) for line in (place.secrets / "htpasswd").read_text().splitlines())
+    assert lines.keys() == {"scientist", "ops", "operator"}
+    for who, hashed in lines.items():
+        assert hashed.startswith("$2b$")
+        assert crypt.crypt((place.secrets / f"login-{who}").read_text(), hashed) == hashed
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_persons_settings_are_settings_and_lead_to_this_stack(place, role, tmp_path):
+    values = tomllib.loads((place.clients / role / "settings.toml").read_text())
+    client = Settings(project=tmp_path, home=place.clients / role, **values)
+    assert client.registry == "https://registry.ml.example.org:8443"
+    assert client.registry_login == (role, (place.secrets / f"login-{role}").read_text())
+    assert client.registry_ca == place.clients / role / "ca.pem"
+    assert ":8443/sacristy?directConnection=true" in client.database_url("training")
+
+
+def test_a_scientist_gets_no_key_that_signs_and_none_that_removes(place):
+    given = {path.name for path in (place.clients / "scientist" / "secrets").iterdir()}
+    assert given.isdisjoint({"cosign.key", "ceph-ops", "mongodb-admin", "gateway-ops"})
+
+
+def test_the_doctor_tells_a_missing_secret_an_open_one_and_an_old_certificate(place, monkeypatch):
+    (place.secrets / "ceph-ops").unlink()
+    (place.secrets / "htpasswd").chmod(0o640)
+    (place.secrets / "mongodb-admin").unlink()
+    told = {finding.what for finding in doctor.check_secrets(place)}
+    assert told == {
+        f"the secret {place.secrets / 'mongodb-admin'} is missing",
+        f"other users can read {place.secrets / 'htpasswd'}",
+    }
+    assert list(doctor.check_certificates(place)) == []
+    monkeypatch.setattr(doctor, "days_left", lambda path: 12 if path.name == "front.pem" else 800)
+    assert [finding.what for finding in doctor.check_certificates(place)] == [
+        f"the certificate {place.secrets / 'front.pem'} ends in 12 days"
+    ]
+
+
+def test_a_certificates_days_are_counted_from_now(tmp_path):
+    authority = certificates.new_authority("x")
+    (tmp_path / "a.pem").write_text(certificates.new_certificate(["a.b"], authority).certificate)
+    assert certificates.days_left(tmp_path / "a.pem", datetime.now(UTC) + timedelta(days=800)) == 24
+
+
+def test_before_init_the_next_command_is_told(tmp_path):
+    with pytest.raises(NotComposed) as fault:
+        place_of(Settings(project=tmp_path)).values()
+    assert "sacristy init --compose" in fault.value.advice
+
+
+def test_the_usual_port_is_not_in_addresses():
+    assert site_url("a.b", 443, "store") == "https://store.a.b"
+    assert site_url("a.b", 444) == "https://a.b:444"

@@ -1,0 +1,99 @@
+"""compose.yaml: what holds for every service of every profile. Parsed, not started."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sacristy.gateway.rights import TokenRole
+from sacristy.settings import Role
+from sacristy.stack.composed.init import IMAGES, secret_files
+from sacristy.stack.composed.place import PROFILES, Place
+from sacristy.stack.init import token_secret
+
+FOLDER = Path(__file__).parents[3] / "compose"
+FILE = yaml.safe_load((FOLDER / "compose.yaml").read_text())
+SERVICES = FILE["services"]
+ONE_SHOTS = {"prepare"}
+STAYING = sorted(SERVICES.keys() - ONE_SHOTS)
+MAY_WRITE = {"jenkins"}  # builds work in its home, and its plugins unpack beside it
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_limited_not_root_and_without_rights(name):
+    service = SERVICES[name]
+    assert service["mem_limit"]
+    assert service["cpus"]
+    assert service["pids_limit"]
+    assert service["user"].startswith("${SACRISTY_UID:?")
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True or name in MAY_WRITE
+    assert service["logging"]["options"]["max-size"]
+    assert not service.get("privileged")
+
+
+@pytest.mark.parametrize("name", STAYING)
+def test_a_service_that_stays_is_watched_and_comes_back(name):
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+    assert SERVICES[name]["healthcheck"]["interval"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_belongs_to_a_profile_and_its_image_to_a_variable(name):
+    assert set(SERVICES[name]["profiles"]) <= set(PROFILES)
+    assert re.fullmatch(r"\$\{SACRISTY_IMAGE_[A-Z]+:\?[^}]+\}", SERVICES[name]["image"])
+    assert "latest" not in str(SERVICES[name].get("build", ""))
+
+
+def test_only_nginx_publishes_a_port_and_one():
+    assert [name for name, service in SERVICES.items() if service.get("ports")] == ["nginx"]
+    assert len(SERVICES["nginx"]["ports"]) == 1
+    assert not [name for name, service in SERVICES.items() if service.get("network_mode") == "host"]
+
+
+def test_only_the_guard_has_the_engines_socket_and_it_has_no_network():
+    having = [name for name, service in SERVICES.items() if "SOCKET" in str(service.get("volumes", ""))]
+    assert having == ["engine"]
+    assert SERVICES["engine"]["network_mode"] == "none"
+
+
+def test_nothing_but_nginx_has_a_way_out():
+    assert FILE["networks"]["services"]["internal"]
+    assert FILE["networks"]["models"]["internal"]
+    assert [name for name, service in SERVICES.items() if "front" in service.get("networks", [])] == ["nginx"]
+
+
+def test_no_secret_is_in_an_environment_or_a_command():
+    for service in SERVICES.values():
+        words = str(service.get("environment", "")) + str(service.get("command", ""))
+        assert not re.search(r"(?i)\b(password|token|secret)[=:]|mongodb://[^@ ]+:[^@ ]+@", words)
+
+
+def test_every_secret_is_one_that_init_makes_and_each_is_used():
+    made = {*secret_files(Place(FOLDER), "x.test"), "ceph-ops", "ceph-training", "ceph-serving"}
+    assert {Path(secret["file"]).name for secret in FILE["secrets"].values()} <= made
+    used = {
+        each if isinstance(each, str) else each["source"] for s in SERVICES.values() for each in s.get("secrets", [])
+    }
+    assert used == FILE["secrets"].keys()
+
+
+def test_prepare_makes_every_user_and_token():
+    given = {secret["source"] for secret in SERVICES["prepare"]["secrets"]}
+    assert given == {*(f"mongodb-{role}" for role in Role), *map(token_secret, TokenRole)}
+
+
+def test_every_image_name_is_written_by_init():
+    named = {re.findall(r"SACRISTY_IMAGE_([A-Z]+)", service["image"])[0] for service in SERVICES.values()}
+    assert named <= {image.upper() for image in IMAGES} | {"GRAFANA"}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/Dockerfile")), ids=lambda path: path.parent.name)
+def test_an_image_is_not_roots_and_its_base_can_be_chosen(path):
+    text = path.read_text()
+    assert "\nUSER 65532:65532\n" in text
+    assert "\nFROM ${BASE}" in text
+    assert ":latest" not in text
