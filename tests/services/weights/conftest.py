@@ -28,7 +28,7 @@ from sacristy.weights.s3 import S3Store
 
 PROJECT = Path(__file__).parents[3]
 WITHIN_S = 60
-LIFECYCLE = "rgw lc debug interval = 10"  # a day of a lifecycle's rule lasts ten seconds
+LIFECYCLE = "rgw lc debug interval = 5"  # seconds that a day of a lifecycle's rule lasts
 
 
 @pytest.fixture(scope="session")
