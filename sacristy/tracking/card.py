@@ -10,6 +10,7 @@ from typing import Any
 
 from sacristy.tracking.links import answer_link, image_link, weights_link
 from sacristy.tracking.outline import Outline
+from sacristy.tracking.search_picture import picture
 from sacristy.tracking.state import RunState
 
 FILE = "run-card.html"
@@ -59,6 +60,7 @@ def card(
     sections = [
         f"<h1>{_text(title)}</h1><p>{_text(about.get('status'))}</p>",
         _table("Result", _flat(about.get("result"))),
+        picture(about.get("sacristy.search") or {}),
         f"<h2>Curves</h2>{figures}" if figures else "",
         _table("Where it comes from", _origin(about)),
         _table("What became of it", release(about, gateway)),
@@ -108,11 +110,21 @@ def _origin(about: dict[str, Any]) -> dict[str, Any]:
         "lock": about.get("sacristy.lock"),
         "continues run": about.get("sacristy.parent"),
         "repeats run": about.get("sacristy.repeats"),
+        "search": _part(about),
         "started": about.get("start_time"),
         "ended": about.get("stop_time"),
         "host": (about.get("host") or {}).get("hostname"),
     }
     return {name: value for name, value in rows.items() if value}
+
+
+def _part(about: dict[str, Any]) -> str | None:
+    """Return which trial of which search a run is, and whether that search ended it early."""
+    trial = about.get("sacristy.trial")
+    if not isinstance(trial, dict):
+        return None
+    early = ", which stopped it early" if about.get("sacristy.stopped_by") else ""
+    return f"trial {trial.get('number')} of search {trial.get('search')}{early}"
 
 
 def release(about: dict[str, Any], gateway: str = "") -> dict[str, Any]:
@@ -138,7 +150,13 @@ def release(about: dict[str, Any], gateway: str = "") -> dict[str, Any]:
 def _next_steps(about: dict[str, Any], model: str, run: int | None) -> str:
     if run is None:
         return ""
-    rows = {"see it whole": f"sacristy show {run} --metrics", "repeat it": f"sacristy reproduce {run}"}
+    rows = {"see it whole": f"sacristy show {run} --metrics"}
+    if searched := about.get("sacristy.search"):
+        rows["go on"] = f"sacristy search {model} --resume {run} --trials {2 * len(searched.get('trials') or [0])}"
+        if searched.get("best"):
+            rows["release the best"] = f"sacristy release {model} --run {searched['best'][0]}"
+    else:
+        rows["repeat it"] = f"sacristy reproduce {run}"
     if about.get("sacristy.weights") and not about.get("sacristy.acceptance"):
         rows["release it"] = f"sacristy release {model} --run {run}"
     lines = "".join(f"<tr><th>{what}<td><code>{_text(command)}</code>" for what, command in rows.items())

@@ -78,8 +78,10 @@ def find_by_token(db: Documents, token: str) -> RunRecord | None:
 
 
 def newest_run(db: Documents, model: str) -> RunRecord:
-    """Return a model's newest completed run, or raise NoRun."""
-    document = db.runs.find_one({"experiment.name": model, "status": "COMPLETED"}, sort=[("_id", -1)])
+    """Return a model's newest completed run, or raise NoRun. Searches and their trials are chosen by number only."""
+    ordinary = {"sacristy.search": {"$exists": False}, "sacristy.trial": {"$exists": False}}
+    query = {"experiment.name": model, "status": "COMPLETED"} | ordinary
+    document = db.runs.find_one(query, sort=[("_id", -1)])
     if document is None:
         raise NoRun(model=model)
     return record(document)

@@ -37,6 +37,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("config.tags", ASCENDING)]),
         IndexModel([("start_time", DESCENDING)]),
         IndexModel([("sacristy.parent", ASCENDING)], sparse=True),
+        IndexModel([("sacristy.trial.search", ASCENDING)], sparse=True),
         IndexModel([("sacristy.card_due", ASCENDING)], sparse=True),
         IndexModel([("sacristy.stage", ASCENDING)], sparse=True),
     ],

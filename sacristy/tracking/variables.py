@@ -6,3 +6,4 @@ PARENT = "SACRISTY_PARENT"
 REPEATS = "SACRISTY_REPEATS"
 CHECKPOINT = "SACRISTY_CHECKPOINT"
 TOKEN = "SACRISTY_TOKEN"  # noqa: S105 - by which whoever started the script finds its run
+TRIAL = "SACRISTY_TRIAL"  # JSON: {"search": the search's run, "number", "values"}
