@@ -96,6 +96,7 @@ class Operator:
             routes = self._routes.read()
             if whole or start - self._surveyed >= SURVEY_S:
                 self._faults, self._surveyed = self._survey(routes, busy), start
+            self.lease.hold()  # looking may have taken long
             begun = [task for task in self._due(routes, busy) if self._begin(task, routes)]
             if self._publisher:
                 self._publisher.publish()
@@ -163,6 +164,8 @@ class Operator:
         start, result = self._clock(), "failed"
         try:
             if not self.lease.held:
+                result = "left"
+                log.info("%s:%s is left to whoever acts now", task.model, task.stage)
                 return
             made = self._perform(yard, task)
             result = "done" if made.changed else "unchanged"

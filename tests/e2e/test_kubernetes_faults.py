@@ -8,7 +8,7 @@ from lampshop import number
 from rig import NODE
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
-SHORT = ("ready_s = 20.0", "ready_s = 8.0")
+SHORT = ("ready_s = 40.0", "ready_s = 8.0")
 
 
 @pytest.fixture(scope="module")
