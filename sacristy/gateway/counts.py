@@ -117,15 +117,26 @@ def bucket(ms: float) -> int:
     return max(0, math.ceil(math.log(max(ms, LEAST_MS) / LEAST_MS, GROWTH)))
 
 
-def percentile(histogram: dict[str, float], share: float) -> float | None:
-    """Return the latency below which a share of a histogram lies, in ms, to within a twentieth; None of nothing."""
-    total = sum(histogram.values())
-    seen = 0.0
-    for part in sorted(histogram, key=int):
-        seen += histogram[part]
-        if seen >= share * total:
-            return float(LEAST_MS * GROWTH ** (int(part) - 0.5))
-    return None
+def percentiles(histogram: Mapping[str, float], *shares: float) -> list[float | None]:
+    """Return the latencies below which such shares of a histogram lie, in ms, to within a twentieth; None of nothing.
+
+    `shares` grow.
+    """
+    parts = sorted((int(part), count) for part, count in histogram.items())
+    total, seen, found = sum(histogram.values()), 0.0, []
+    wanted = iter(shares)
+    share = next(wanted, None)
+    for part, count in parts:
+        seen += count
+        while share is not None and seen >= share * total:
+            found.append(LEAST_MS * GROWTH ** (part - 0.5))
+            share = next(wanted, None)
+    return [*found, *[None] * (len(shares) - len(found))]
+
+
+def percentile(histogram: Mapping[str, float], share: float) -> float | None:
+    """Return one of them."""
+    return percentiles(histogram, share)[0]
 
 
 def sample(document: dict[str, Any], whose: str = "") -> Sample:

@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.database import Database
 
-from sacristy.gateway.counts import COMPARISONS, COUNTS, Span, floor, label_of_field, percentile, sample
+from sacristy.gateway.counts import COMPARISONS, COUNTS, Span, floor, label_of_field, percentiles, sample
 from sacristy.gateway.intervals import means_differ, share, shares_differ
 from sacristy.names import Stage
 from sacristy.targets.routes import Route, Share
@@ -88,7 +88,7 @@ def _version(total: Document, points: list[Document]) -> Document:
         "failed": int(total["failed"]),
         "latency_ms": {
             "mean": sample(total).mean,
-            **{f"p{part}": percentile(total["h"], part / 100) for part in (50, 95, 99)},
+            **dict(zip(("p50", "p95", "p99"), percentiles(total["h"], 0.5, 0.95, 0.99), strict=True)),
         },
         "labels": {
             label: {"count": count, "share": count / counted}
@@ -100,13 +100,13 @@ def _version(total: Document, points: list[Document]) -> Document:
 
 
 def _point(document: Document) -> Document:
-    histogram = document.get("h", {})
+    p50, p95 = percentiles(document.get("h", {}), 0.5, 0.95)
     return {
         "at": document["at"],
         "requests": document.get("answered", 0),
         "failed": document.get("failed", 0),
-        "p50_ms": percentile(histogram, 0.5),
-        "p95_ms": percentile(histogram, 0.95),
+        "p50_ms": p50,
+        "p95_ms": p95,
         "feedback": document.get("feedback", 0),
         "agreed": document.get("agreed", 0),
     }

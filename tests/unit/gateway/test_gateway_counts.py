@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sacristy.gateway.counts import COUNTS, Of, Tally, bucket, field_of, floor, label_of_field, percentile
+from sacristy.gateway.counts import COUNTS, Of, Tally, bucket, field_of, floor, label_of_field, percentiles
 from sacristy.gateway.ids import Ids
 from sacristy.gateway.intervals import Sample, means_differ, share, shares_differ
 
@@ -60,13 +60,14 @@ def test_a_percentile_is_within_a_tenth(values: list[float]) -> None:
     histogram: dict[str, float] = {}
     for value in values:
         histogram[str(bucket(value))] = histogram.get(str(bucket(value)), 0) + 1
-    found = percentile(histogram, 0.5)
+    found, last = percentiles(histogram, 0.5, 1.0)
     middle = sorted(values)[(len(values) - 1) // 2]
     assert found == pytest.approx(middle, rel=0.1)
+    assert last == pytest.approx(max(values), rel=0.1)
 
 
 def test_of_nothing_there_is_no_percentile() -> None:
-    assert percentile({}, 0.5) is None
+    assert percentiles({}, 0.5, 0.95) == [None, None]
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=40))
