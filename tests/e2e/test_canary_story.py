@@ -15,13 +15,17 @@ BODY = {"instances": [[0.0] * 64]}
 @pytest.fixture(scope="module")
 def story(clone):
     clone.run("up")
+    toml = (clone.folder / "models/digits/model.toml").read_text()
+    slow = toml.replace("latency_p95_ms = 50\n", "latency_p95_ms = 5000\n").replace("margin = 0.01", "margin = 1.0")
+    clone.commit("models/digits/model.toml", slow)  # not what is told here: the gate has stories of its own
     versions = []
     for _ in range(2):
         clone.run("train", "digits", "with", "epochs=12")
         versions.append(clone.json("release", "digits")["version"])
     clone.run("promote", f"digits:{versions[0]}", "production", "--why", "the first")
     clone.run("deploy", "digits", "production")
-    return clone, *versions
+    yield clone, *versions
+    clone.commit("models/digits/model.toml", toml)
 
 
 def load_on(clone):
