@@ -50,10 +50,13 @@ def main() -> None:
         client = stack.enter_context(mongodb(settings))
         model = stack.enter_context(model_server(Path(name)))
         url = stack.enter_context(gateway(settings, model))
-        start = time.monotonic()
-        some = fill(settings, client[DATABASE], options.predictions)
-        report(client[DATABASE], options.predictions, time.monotonic() - start)
-        ask(url, settings, some)
+        written = 0
+        for total in (options.predictions // 100, options.predictions // 10, options.predictions):
+            start = time.monotonic()
+            some = fill(settings, client[DATABASE], total - written)
+            report(client[DATABASE], total, total - written, time.monotonic() - start)
+            ask(url, settings, some)
+            written = total
 
 
 def fill(settings: Settings, database: Database[dict[str, Any]], count: int) -> list[str]:
@@ -114,7 +117,7 @@ class Template:
         tally.add(self.entries[version][label][0].of, at, self.amounts[version][label], ms)
 
 
-def report(database: Database[dict[str, Any]], count: int, took_s: float) -> None:
+def report(database: Database[dict[str, Any]], count: int, new: int, took_s: float) -> None:
     size = database.command("collStats", "predictions")
     counted = database.command("collStats", "prediction_counts")
     load = os.getloadavg()[0]
@@ -122,7 +125,7 @@ def report(database: Database[dict[str, Any]], count: int, took_s: float) -> Non
         f"{count:,} predictions written in {took_s:.0f} s ({count / took_s:,.0f} a second), load average {load:.1f}\n"
     )
     print(f"- on disk: {size['totalSize'] / count:.0f} bytes for each prediction")
-    print(f"- counts: {counted['count']:,} documents, {counted['size'] / 2**20:.1f} MiB\n")
+    print(f"- counts: {counted['count']:,} documents, {counted['size'] / 2**20:.1f} MiB\n", flush=True)
 
 
 def ask(url: str, settings: Settings, some: list[str]) -> None:
