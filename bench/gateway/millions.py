@@ -117,14 +117,12 @@ class Template:
         tally.add(self.entries[version][label][0].of, at, self.amounts[version][label], ms)
 
 
-def report(database: Database[dict[str, Any]], count: int, new: int, took_s: float) -> None:
+def report(database: Database[dict[str, Any]], total: int, new: int, took_s: float) -> None:
     size = database.command("collStats", "predictions")
     counted = database.command("collStats", "prediction_counts")
-    load = os.getloadavg()[0]
-    print(
-        f"{count:,} predictions written in {took_s:.0f} s ({count / took_s:,.0f} a second), load average {load:.1f}\n"
-    )
-    print(f"- on disk: {size['totalSize'] / count:.0f} bytes for each prediction")
+    pace = f"the last {new:,} written in {took_s:.0f} s, {new / took_s:,.0f} a second"
+    print(f"\n{total:,} predictions ({pace}; load average {os.getloadavg()[0]:.1f})\n")
+    print(f"- on disk: {size['totalSize'] / total:.0f} bytes for each prediction")
     print(f"- counts: {counted['count']:,} documents, {counted['size'] / 2**20:.1f} MiB\n", flush=True)
 
 
