@@ -182,7 +182,10 @@ def _status_of(error: jenkins.JenkinsException) -> tuple[int, str]:
 
 
 def _answer_of(error: requests.HTTPError) -> tuple[int, str]:
-    return (error.response.status_code, error.response.reason) if error.response is not None else (0, str(error))
+    answer = error.response
+    if answer is None:
+        return 0, str(error)
+    return answer.status_code, answer.headers.get("X-Error") or answer.text or answer.reason
 
 
 def _first_line(said: str) -> str:

@@ -17,7 +17,6 @@ from sacristy.errors import JenkinsFailed
 Facts = dict[str, str]
 
 PIPELINE = "flow-definition"
-FOLDER = "com.cloudbees.hudson.plugins.folder.Folder"
 STRING = "hudson.model.StringParameterDefinition"
 PARAMETERS = "hudson.model.ParametersDefinitionProperty"
 DISCARDER = "jenkins.model.BuildDiscarderProperty"
@@ -27,13 +26,6 @@ TIMER, SCM = "hudson.triggers.TimerTrigger", "hudson.triggers.SCMTrigger"
 GIT = "hudson.plugins.git.GitSCM"
 FROM_SCM = "org.jenkinsci.plugins.workflow.cps.CpsScmFlowDefinition"
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def folder_config(description: str) -> str:
-    """Return the config.xml of a folder."""
-    root = Element(FOLDER)
-    _set(root, "description", description)
-    return _text(root)
 
 
 def job_config(job: Job, now: str | None = None) -> str:

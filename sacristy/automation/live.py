@@ -15,7 +15,7 @@ from enum import StrEnum
 from pymongo.errors import PyMongoError
 
 from sacristy.errors import NotDeployed
-from sacristy.gateway.counts import COUNTS, percentile
+from sacristy.gateway.counts import COUNTS, percentiles
 from sacristy.names import Stage
 from sacristy.project import Watch
 from sacristy.release.verdict import now
@@ -62,7 +62,8 @@ class Counted:
     @property
     def latency_p95_ms(self) -> float:
         """The 95th percentile of the time to answer; 0 without answers."""
-        return percentile({part: count for part, count in self.histogram.items() if count > 0}, 0.95) or 0.0
+        (found,) = percentiles({part: count for part, count in self.histogram.items() if count > 0}, 0.95)
+        return found or 0.0
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,12 @@ from enum import StrEnum
 
 from sacristy.automation import config
 from sacristy.automation.client import Client, NoAnswer, job_path
-from sacristy.automation.jobs import MARK, Job
+from sacristy.automation.jobs import Job
 from sacristy.errors import JenkinsItemMissing, JenkinsUnreachable, JobNotOurs
 
 XML = "application/xml; charset=utf-8"
 FOLDER_CLASS = "com.cloudbees.hudson.plugins.folder.Folder"
 PIPELINE_CLASS = "org.jenkinsci.plugins.workflow.job.WorkflowJob"
-FOLDER_DESCRIPTION = f"Models, from a commit or a run to production\n{MARK}"
 
 
 class Verb(StrEnum):
@@ -101,18 +100,15 @@ def apply(client: Client, wanted: Plan, progress: Callable[[str], None] = lambda
     """Carry a plan out. Raises JenkinsUnreachable where no answer came: planning anew shows what is left to do."""
     if wanted.make_folder:
         progress(f"create folder {wanted.folder}")
-        above, _, name = wanted.folder.rpartition("/")
-        _post(
-            client,
-            _create_path(above, name),
-            f"making folder {name}",
-            config.folder_config(FOLDER_DESCRIPTION).encode(),
-        )
+        form = {"name": wanted.folder, "mode": FOLDER_CLASS}  # a folder of XML alone would lack its views
+        _post(client, f"createItem?name={wanted.folder}", f"making folder {wanted.folder}", form)
     for step in wanted.steps:
         job = f"{wanted.folder}/{step.name}"
         progress(f"{step.verb} {job}")
         if step.verb is Verb.CREATE:
-            _post(client, _create_path(wanted.folder, step.name), f"making {job}", step.config.encode())
+            _post(
+                client, f"{job_path(wanted.folder)}/createItem?name={step.name}", f"making {job}", step.config.encode()
+            )
         elif step.verb is Verb.CHANGE:
             _post(client, f"{job_path(job)}/config.xml", f"changing {job}", step.config.encode())
         else:
@@ -143,14 +139,9 @@ def _shown(value: str | None) -> str:
     return "nothing" if value is None else " / ".join(value.splitlines()) or "empty"
 
 
-def _create_path(folder: str, name: str) -> str:
-    above = f"{job_path(folder)}/" if folder else ""
-    return f"{above}createItem?name={name}"
-
-
-def _post(client: Client, path: str, doing: str, content: bytes) -> None:
+def _post(client: Client, path: str, doing: str, content: bytes | Mapping[str, str]) -> None:
     try:
-        client.post(path, doing, path.partition("?")[0], content, XML)
+        client.post(path, doing, path.partition("?")[0], content, XML if isinstance(content, bytes) else "")
     except NoAnswer as error:
         raise JenkinsUnreachable(url=client.url, reason=f"{error} while {doing}; sync again") from None
 

@@ -215,7 +215,7 @@ def test_a_refusal_ends_the_build(state, jenkins):
 
 def test_one_who_may_not_answer_is_told(state, jenkins):
     number = waiting_build(state, jenkins, submitters=("ops",))
-    with pytest.raises(JenkinsFailed, match="status 400"):
+    with pytest.raises(JenkinsFailed, match="status 400: You need to be ops"):
         approvals.approve(jenkins, approvals.choose(jenkins, NEWS, number), {})
     approvals.abort(jenkins, NEWS, number)
     approvals.abort(jenkins, NEWS, number)

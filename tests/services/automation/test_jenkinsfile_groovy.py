@@ -42,6 +42,12 @@ def test_every_file_is_parsed(calls):
     assert all(found[0]["name"] == "pipeline" for found in calls.values())
 
 
+def test_what_the_controller_runs_at_its_start_is_parsed():
+    names = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "jenkins" / "init").glob("*.groovy"))
+    assert sorted(outlines(names)) == names
+    assert len(names) == 2
+
+
 def test_every_call_is_a_section_or_a_step_that_is_known(calls):
     for name, found in calls.items():
         assert {call["name"] for call in found} <= STEPS | SECTIONS, name

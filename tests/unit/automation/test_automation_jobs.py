@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from sacristy.automation import config
@@ -91,8 +93,8 @@ def test_xml_of_version_1_1_is_read(news):
 
 
 def test_what_xml_cannot_hold_is_replaced(settings, news):
-    assert "\x0b" not in config.folder_config("a\x0bb")
-    config.parse(config.folder_config("a\x0bb\ud800"), "folder")
+    text = config.job_config(replace(news, description="a\x0bb\ud800"))
+    assert config.read(text, "news")["description"] == "a\ufffdb\ufffd"
 
 
 def test_a_page_that_is_no_xml_is_told():

@@ -9,6 +9,7 @@ import yaml
 
 from sacristy.automation import config
 from sacristy.automation.jobs import promote_job
+from sacristy.automation.sync import FOLDER_CLASS
 from sacristy.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -101,9 +102,8 @@ def test_every_step_of_the_pipelines_has_its_plugin():
 
 
 def test_every_class_of_a_jobs_xml_has_its_plugin(tmp_path):
-    text = config.job_config(promote_job(Settings(project=tmp_path, repository="git://x/y"))) + config.folder_config(
-        "x"
-    )
+    job = promote_job(Settings(project=tmp_path, repository="git://x/y"))
+    text = config.job_config(job) + f"<{FOLDER_CLASS}>"
     names = set(re.findall(r"(?:<|class=\")((?:[a-z]+\.){2,}[A-Za-z._]+)", text))
     assert names
     for name in names:
