@@ -5,6 +5,7 @@ Each listens on loopback only. Passwords go by environment or file, never by com
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -56,11 +57,18 @@ def keeper_program(settings: Settings) -> Program:
 
 def sacristy_environment(settings: Settings) -> dict[str, str]:
     """Return the variables that give another process of ours these settings. A database's address may hold a secret."""
-    given = {"SACRISTY_PROJECT": str(settings.project), "SACRISTY_HOME": str(settings.home)}
+    given = _plain_variables() | {"SACRISTY_PROJECT": str(settings.project), "SACRISTY_HOME": str(settings.home)}
     if settings.mongodb_url:
         given["SACRISTY_MONGODB_URL"] = settings.mongodb_url.get_secret_value()
         given |= {"SACRISTY_MONGODB_CA": str(settings.mongodb_ca)} if settings.mongodb_ca else {}
     return given | {"SACRISTY_OMNIBOARD_URL": settings.omniboard_url, "SACRISTY_GATEWAY_URL": settings.gateway_url}
+
+
+def _plain_variables() -> dict[str, str]:
+    """Return what this process was given as variables, but for secrets: commands ordered over HTTP go by them too."""
+    fields = {name: str(field.annotation) for name, field in Settings.model_fields.items()}
+    known = {f"SACRISTY_{name}".upper() for name, annotation in fields.items() if "SecretStr" not in annotation}
+    return {name: value for name, value in os.environ.items() if name.partition("__")[0] in known}
 
 
 def log_file(settings: Settings, name: str) -> Path:

@@ -55,9 +55,13 @@ def test_omniboard_gets_its_port_and_its_own_user(settings: Settings) -> None:
     assert "replicaSet=rs0" in program.environment["MONGO_URI"]  # without it, it never recovers from an outage
 
 
-def test_the_gateway_gets_no_secret_and_the_same_settings(settings: Settings) -> None:
+def test_the_gateway_gets_no_secret_and_the_same_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"SACRISTY_TARGET": "docker", "SACRISTY_PROMOTION__APPROVALS": "1", "SACRISTY_JENKINS_TOKEN": "secret"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
     environment = gateway_program(settings, 8600).environment
     assert environment["SACRISTY_HOME"] == str(settings.home)
+    assert given.items() & environment.items() == set(given.items()) - {("SACRISTY_JENKINS_TOKEN", "secret")}
     assert "127.0.0.1:8600" in gateway_program(settings, 8600).argv
 
 
