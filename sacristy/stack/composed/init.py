@@ -6,6 +6,9 @@ Containers run as one user who is not root and may read the secrets that are mou
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
 import re
 import secrets
@@ -31,8 +34,21 @@ SOCKET = "/var/run/docker.sock"
 LOGINS = (*ROLES, "operator")  # operator: the operator's own, which reads the registry
 LOCAL = ("localhost", "127.0.0.1")
 BCRYPT_ROUNDS = 1 << 10
-IMAGES = ("nginx", "mongodb", "stack", "omniboard", "store", "registry", "operator")
-TLS_SERVICES = ("mongodb", "registry", "store")
+IMAGES = (
+    "nginx",
+    "mongodb",
+    "stack",
+    "omniboard",
+    "store",
+    "registry",
+    "operator",
+    "rabbitmq",
+    "prometheus",
+    "jenkins",
+)
+TLS_SERVICES = ("mongodb", "registry", "store", "rabbitmq")
+PUBLISHED = {"grafana": "grafana/grafana:11.4.0"}  # by others: a site names it by digest in .env
+JENKINS_USER = 1000  # its image's own
 
 
 def init_composed(settings: Settings, name: str, port: int = 443) -> InitReport:
@@ -73,6 +89,7 @@ def environment(name: str, port: int) -> str:
         "SACRISTY_DOCKER_GID": str(_group_of(engine_socket())),
         "SACRISTY_STORE_GIB": "20",
     } | {f"SACRISTY_IMAGE_{image.upper()}": f"sacristy/{image}:{__version__}" for image in IMAGES}
+    values |= {f"SACRISTY_IMAGE_{image.upper()}": name for image, name in PUBLISHED.items()}
     head = "# This site's own settings for compose.yaml. No secret is here. Images are built under these names."
     return "\n".join([head, *(f"{key}={value}" for key, value in values.items())]) + "\n"
 
@@ -84,6 +101,8 @@ def secret_files(place: Place, name: str) -> dict[str, Callable[[], str]]:
     files: dict[str, Callable[[], str]] = dict(secret_makers())
     files |= {f"login-{who}": lambda: secrets.token_urlsafe(24) for who in LOGINS}
     files["htpasswd"] = lambda: "".join(_login(folder, who) for who in LOGINS)
+    files["rabbitmq-password"] = lambda: secrets.token_urlsafe(24)
+    files["rabbitmq-definitions"] = lambda: definitions((folder / "rabbitmq-password").read_text())
     files[PUBLIC] = lambda: public_pem(Keys(folder / PRIVATE, folder / PUBLIC).private())
     files["authority.pem"] = lambda: _joined(new_authority(f"Sacristy at {name}"))
     files["ca.pem"] = lambda: _split((folder / "authority.pem").read_text()).certificate
@@ -99,6 +118,16 @@ def hashed(password: str) -> str:
         warnings.simplefilter("ignore", DeprecationWarning)
         import crypt
     return crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=BCRYPT_ROUNDS))  # noqa: S324 - bcrypt
+
+
+def definitions(password: str) -> str:
+    """Return RabbitMQ's one user, who may do all in its one virtual host, with the password's salted hash only."""
+    salt = secrets.token_bytes(4)
+    digest = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+    algorithm = "rabbit_password_hashing_sha256"
+    user = {"name": "sacristy", "password_hash": digest, "hashing_algorithm": algorithm, "tags": ""}
+    right = {"user": "sacristy", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+    return json.dumps({"users": [user], "vhosts": [{"name": "/"}], "permissions": [right]})
 
 
 def engine_socket() -> str:
@@ -144,4 +173,6 @@ def _hand_over(place: Place) -> None:
     values = place.values()
     for path in place.secrets.iterdir():
         if path.name != "authority.pem":
-            os.chown(path, int(values["SACRISTY_UID"]), int(values["SACRISTY_GID"]))
+            jenkins = path.name.startswith("jenkins-")
+            uid = JENKINS_USER if jenkins else int(values["SACRISTY_UID"])
+            os.chown(path, uid, JENKINS_USER if jenkins else int(values["SACRISTY_GID"]))

@@ -1,14 +1,17 @@
 """compose.yaml: what holds for every service of every profile. Parsed, not started."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from sacristy.gateway.metrics import Meter
 from sacristy.gateway.rights import TokenRole
+from sacristy.operator.telemetry import Telemetry
 from sacristy.settings import Role
-from sacristy.stack.composed.init import IMAGES, secret_files
+from sacristy.stack.composed.init import IMAGES, PUBLISHED, secret_files
 from sacristy.stack.composed.place import PROFILES, Place
 from sacristy.stack.init import token_secret
 
@@ -26,7 +29,8 @@ def test_a_service_is_limited_not_root_and_without_rights(name):
     assert service["mem_limit"]
     assert service["cpus"]
     assert service["pids_limit"]
-    assert service["user"].startswith("${SACRISTY_UID:?")
+    assert service["user"].startswith("${SACRISTY_UID:?") or name in MAY_WRITE
+    assert service["user"].partition(":")[0] != "0"
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["read_only"] is True or name in MAY_WRITE
@@ -63,7 +67,9 @@ def test_only_the_guard_has_the_engines_socket_and_it_has_no_network():
 def test_nothing_but_nginx_has_a_way_out():
     assert FILE["networks"]["services"]["internal"]
     assert FILE["networks"]["models"]["internal"]
-    assert [name for name, service in SERVICES.items() if "front" in service.get("networks", [])] == ["nginx"]
+    out = {name for name, service in SERVICES.items() if {"front", "ci"} & set(service.get("networks", []))}
+    assert out == {"nginx", "jenkins"}
+    assert SERVICES["jenkins"]["networks"] == ["ci"]  # and so it reaches nothing but nginx
 
 
 def test_no_secret_is_in_an_environment_or_a_command():
@@ -88,7 +94,30 @@ def test_prepare_makes_every_user_and_token():
 
 def test_every_image_name_is_written_by_init():
     named = {re.findall(r"SACRISTY_IMAGE_([A-Z]+)", service["image"])[0] for service in SERVICES.values()}
-    assert named <= {image.upper() for image in IMAGES} | {"GRAFANA"}
+    assert named == {image.upper() for image in (*IMAGES, *PUBLISHED)}
+
+
+METRIC = re.compile(r"\bsacristy_[a-z_]+")
+MEASURED = {
+    f"{metric.name}{suffix}"
+    for registry in (Telemetry().registry, Meter().registry)
+    for metric in registry.collect()
+    for suffix in ("", "_total", "_bucket", "_count", "_sum")
+}
+
+
+def test_alerts_and_dashboards_ask_for_what_is_measured():
+    rules = yaml.safe_load((FOLDER / "prometheus" / "rules.yml").read_text())["groups"][0]["rules"]
+    panels = json.loads((FOLDER / "grafana" / "dashboards" / "sacristy.json").read_text())["panels"]
+    asked = [rule["expr"] for rule in rules] + [target["expr"] for panel in panels for target in panel["targets"]]
+    assert {name for text in asked for name in METRIC.findall(text)} <= MEASURED
+    assert all(rule["annotations"]["mend"] for rule in rules)
+
+
+def test_prometheus_asks_services_that_are_there():
+    config = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text())
+    hosts = {job["static_configs"][0]["targets"][0].partition(":")[0] for job in config["scrape_configs"]}
+    assert hosts <= {*SERVICES, "127.0.0.1"}
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*/Dockerfile")), ids=lambda path: path.parent.name)
