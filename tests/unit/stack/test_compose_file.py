@@ -3,10 +3,12 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
+from sacristy.gateway.ledger import Outcome
 from sacristy.gateway.metrics import Meter
 from sacristy.gateway.rights import TokenRole
 from sacristy.operator.telemetry import Telemetry
@@ -111,6 +113,7 @@ def test_alerts_and_dashboards_ask_for_what_is_measured():
     panels = json.loads((FOLDER / "grafana" / "dashboards" / "sacristy.json").read_text())["panels"]
     asked = [rule["expr"] for rule in rules] + [target["expr"] for panel in panels for target in panel["targets"]]
     assert {name for text in asked for name in METRIC.findall(text)} <= MEASURED
+    assert set(re.findall(r'outcome="(\w+)"', "".join(asked))) <= set(get_args(Outcome))
     assert all(rule["annotations"]["mend"] for rule in rules)
 
 
