@@ -7,7 +7,7 @@ import pytest
 from composed import CANARY, NAME, Asking, Composed, missing, open_ports, until
 from services.gateway.browsing import launched
 
-pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]  # its images are built first
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]  # its images are built first
 RUNS = "/sacristy/api/v1/Runs"
 PREVIEW = "/sacristy/api/v1/files/preview/0123456789abcdef01234567"
 ENDS = "prepare"  # it ends when its work is done
@@ -21,7 +21,7 @@ def stack(tmp_path_factory):
         pytest.skip(reason)
     stack = Composed(tmp_path_factory.mktemp("composed"))
     try:
-        stack.first = stack.site.json("up", "--compose", timeout=800)
+        stack.first = stack.site.json("up", "--compose", timeout=1700)
         yield stack
     finally:
         stack.close()
