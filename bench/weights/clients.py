@@ -14,6 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sacristy.settings import Settings
+from sacristy.tracking.runs import WeightsFile
+from sacristy.weights.fetch import fetch
+from sacristy.weights.many import each
 from sacristy.weights.s3 import S3Store
 from sacristy.weights.s3_client import open_client
 from sacristy.weights.store import CHUNK
@@ -31,16 +34,13 @@ class Sacristy:
         self.notes = Path(task["folder"]) / "digests.json"
 
     def put(self, paths: list[Path]) -> None:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            found = {
-                path.name: digest for path, (digest, _) in zip(paths, pool.map(self.store.put, paths), strict=True)
-            }
-        self.notes.write_text(json.dumps(found))
+        stored = each(self.store.put, [(path, path.stat().st_size) for path in paths])
+        files = [(path.name, *found, "weights") for path, found in zip(paths, stored, strict=True)]
+        self.notes.write_text(json.dumps(files))
 
     def get(self, paths: list[Path], folder: Path) -> None:
-        digests = json.loads(self.notes.read_text())
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda path: self.store.get(digests[path.name], folder / path.name), paths))
+        files = [WeightsFile(*facts) for facts in json.loads(self.notes.read_text())]
+        fetch(self.store, files, folder)
 
 
 class Boto3:

@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -40,6 +41,7 @@ SMALL = 10_000  # bytes
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that its Ceph ends with it
     words = arguments()
     with tempfile.TemporaryDirectory(prefix="bw-", ignore_cleanup_errors=True) as folder:
         settings = Settings(

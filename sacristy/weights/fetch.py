@@ -38,7 +38,7 @@ def fetch(store: Store, files: Sequence[Named], folder: Path, progress: Progress
     def bring(pair: tuple[Named, Path]) -> Path:
         file, path = pair
         if path.is_symlink() or digest_of(path) != file.digest:
-            store.get(file.digest, path, progress)
+            store.get(file.digest, path, progress, file.size)
         return path
 
     return each(bring, [((file, path), file.size) for file, path in zip(files, paths, strict=True)])

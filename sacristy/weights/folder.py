@@ -86,7 +86,7 @@ class FolderStore:
                 progress(len(chunk))
             return blob.commit(expected), blob.size
 
-    def get(self, digest: str, target: Path, progress: Progress = silent) -> None:
+    def get(self, digest: str, target: Path, progress: Progress = silent, size: int | None = None) -> None:
         """Copy and verify a blob. See Store.get."""
         with self.open(digest) as source, part(target.parent, target.name) as file:
             for chunk in chunks(source):

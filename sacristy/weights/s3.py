@@ -76,17 +76,21 @@ class S3Store:
                 return upload_large(bucket, self, path, cast("BinaryIO", source), content, progress)
             return self._put_small(content, progress), len(content)
 
-    def get(self, digest: str, target: Path, progress: Progress = silent) -> None:
+    def get(self, digest: str, target: Path, progress: Progress = silent, size: int | None = None) -> None:
         """Bring a blob, from this node's cache if it is there. See Store.get; also raises StoreAway, StoreRefused."""
+        if size is not None and size < CACHED_FROM:  # it is in no cache: no lock is needed
+            self._bring(digest, target, progress)
+            return
         with self.cache.entry(digest) as entry:
-            if entry.give(target, progress):
-                return
-            with asking(self.location), part(target.parent, target.name) as file:
-                size = download(self, digest, file, RANGE, progress)
-                file.publish(target, kept=False)
-            if size >= CACHED_FROM:
+            if not entry.give(target, progress) and self._bring(digest, target, progress) >= CACHED_FROM:
                 entry.keep(target)
                 self.cache.trim(CACHE_LIMIT)
+
+    def _bring(self, digest: str, target: Path, progress: Progress) -> int:
+        with asking(self.location), part(target.parent, target.name) as file:
+            size = download(self, digest, file, RANGE, progress)
+            file.publish(target, kept=False)
+        return size
 
     def open(self, digest: str) -> BinaryIO:
         """Stream a blob from the gateway, verified. Raises BlobNotFound, StoreAway or StoreRefused."""

@@ -41,8 +41,8 @@ class Store(Protocol):
         Raises WeightsRefused (no such file) or PathNotWritable.
         """
 
-    def get(self, digest: str, target: Path, progress: Progress = silent) -> None:
-        """Write a blob to `target`, which appears complete and verified or not at all.
+    def get(self, digest: str, target: Path, progress: Progress = silent, size: int | None = None) -> None:
+        """Write a blob to `target`, which appears complete and verified or not at all. `size`: its bytes, if known.
 
         Raises BlobNotFound, BlobDamaged or PathNotWritable.
         """
