@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,12 +64,17 @@ def promote(
     why: Why = "",
     adopt: Adopt = False,
     then_deploy: Annotated[bool, typer.Option("--deploy", help="Also make it answer for the stage.")] = False,
+    approved_by: Annotated[
+        str, typer.Option("--approved-by", help="Also record the approval of somebody whom the build server asked.")
+    ] = "",
     json: JsonFlag = False,
 ) -> None:
     """Move a stage to a pushed image that passed its acceptance test."""
     bench = Workbench()
     with timed() as clock:
         found = bench.pushed(image)
+        if approved_by:
+            approvals.approve(replace(bench.desk, user=approved_by), found, stage, why)
         event = promotion.promote(bench.desk, found, stage, why, adopt=adopt)
         text = f"{found.model}:{stage} now points at {found} {short(found.digest)}"
         if then_deploy:

@@ -244,7 +244,8 @@ def test_the_root_pipeline_trains_and_releases(shop):
     assert [word for word in words if word != "notify"] == order
     assert f"[promote][--deploy][--why][new data][--][digits@{DIGEST}][staging]" in asked
     assert "[build][--run][41][--json][--][digits]" in asked
-    assert any("[looks well (approved by " in line and line.endswith("[production]") for line in asked)
+    approved = f"[promote][--deploy][--approved-by][{os.environ['JENKINS_USER']}][--why][looks well]"
+    assert f"{approved}[--][digits@{DIGEST}][production]" in asked
     assert "insecure" not in log.lower()
 
 

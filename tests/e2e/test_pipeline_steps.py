@@ -9,6 +9,7 @@ import pytest
 from services.automation.jenkinsfiles import shell_steps
 from story import ROOT
 
+pytestmark = pytest.mark.timeout(900)  # two trainings, builds and acceptance tests before the first line
 ONLY_ON_ITS_OWN = ("notify", "env build", "check")  # a web hook, a Docker engine; `make check` and the unit tier
 
 
@@ -79,11 +80,13 @@ def test_a_commit_goes_to_production_step_by_step(pipeline, first):
     assert f"digits@{production['digest']}" == variables["IMAGE"]
     assert str(production["run"]) == variables["TRAINED_RUN"]
     assert production["ready"]
-    moves = [entry for entry in pipeline.clone.json("audit", "digits") if entry["to"] == production["digest"]]
+    entries = [entry for entry in pipeline.clone.json("audit", "digits") if entry["to"] == production["digest"]]
+    moves = [entry for entry in entries if entry["action"] == "promoted"]
     assert [(entry["stage"], entry["why"]) for entry in moves] == [
         ("staging", "the first"),
-        ("production", "the first (approved by olga)"),
+        ("production", "the first"),
     ]
+    assert [given["by"] for given in moves[1]["approvals"]] == ["olga"]
     assert sorted(dossier) == ["acceptance.json", "baseline.json", "comparison.txt", "image.json", "sbom.json"]
     assert json.loads(dossier["acceptance.json"])["passed"] is True
     assert json.loads(dossier["sbom.json"])["bomFormat"] == "CycloneDX"

@@ -84,7 +84,7 @@ def test_what_is_given_arrives_as_one_word_and_runs_nothing(tmp_path, name, text
         (call,) = run(text, folder, **dict.fromkeys(FROM_OUTSIDE, canary))
         assert len(call) == len(plain[0])
         for before, after in zip(plain[0], call, strict=True):
-            assert after in (before, canary, f"{canary} (approved by {canary})")
+            assert after in (before, canary)
         assert all(call.index(word) > call.index("--") for word in call if word == canary and is_positional(call, word))
         assert not (folder / "pwned").exists()
 
