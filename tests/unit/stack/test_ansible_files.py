@@ -1,0 +1,57 @@
+"""deploy/ansible: what can be said of the plays without a host. Parsed, not run."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+FOLDER = Path(__file__).parents[3] / "deploy" / "ansible"
+PLAYS = ["site.yaml", "remove.yaml"]
+TASKS = sorted(FOLDER.glob("tasks/*.yaml"))
+UNITS = sorted(FOLDER.glob("templates/*.service.j2"))
+
+
+def tasks_of(path):
+    for each in yaml.safe_load(path.read_text()):
+        yield from each.get("tasks", []) + each.get("handlers", []) if "hosts" in each else each.get("block", [each])
+
+
+ALL = [task for path in [*(FOLDER / play for play in PLAYS), *TASKS] for task in tasks_of(path)]
+
+
+@pytest.mark.parametrize("task", ALL, ids=lambda task: task["name"][:50])
+def test_a_task_has_a_name_a_builtin_module_and_says_when_a_command_changes_something(task):
+    modules = [key for key in task if key.startswith("ansible.")]
+    assert len(modules) == 1
+    assert modules[0].startswith("ansible.builtin.")
+    if modules[0] == "ansible.builtin.command":
+        assert "creates" in task[modules[0]]
+    if modules[0] == "ansible.builtin.shell":
+        assert "changed_when" in task
+
+
+def test_every_file_of_tasks_is_imported_and_every_notice_is_heard():
+    site = yaml.safe_load((FOLDER / "site.yaml").read_text())[0]
+    imported = {
+        task["ansible.builtin.import_tasks"] for task in site["tasks"] if "ansible.builtin.import_tasks" in task
+    }
+    assert imported == {f"tasks/{path.name}" for path in TASKS}
+    assert {task["notify"] for task in ALL if "notify" in task} == {handler["name"] for handler in site["handlers"]}
+
+
+def test_every_variable_has_a_default_or_is_asked_for():
+    texts = "".join(path.read_text() for path in [*TASKS, *FOLDER.glob("*.yaml"), *FOLDER.glob("templates/*")])
+    used = set(re.findall(r"\bsacristy_[a-z_]+\b", texts))
+    known = yaml.safe_load((FOLDER / "defaults.yaml").read_text()).keys() | {"sacristy_name", "sacristy_repository"}
+    assert used <= known
+
+
+def test_the_example_says_all_that_must_be_said():
+    host = yaml.safe_load((FOLDER / "inventory.example.yaml").read_text())["all"]["hosts"]["ml"]
+    assert {"ansible_host", "sacristy_name", "sacristy_repository"} <= host.keys()
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_is_not_roots(path):
+    assert "User={{ sacristy_user }}" in path.read_text()
