@@ -23,7 +23,7 @@ class _State:
 
 
 class Breakers:
-    """One for each instance, by name. Thread-safe."""
+    """One for each instance, by its address. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -114,18 +114,18 @@ class Proxy:
             if pause_s is not None:
                 time.sleep(0 if rests else pause_s)
                 tried, route = route, self.route(model, stage, anew=True)
-                if rests and tried.instance == route.instance:
+                if rests and tried.url == route.url:
                     break
         raise InstanceUnreachable(model=model, stage=stage, reason=reason, retry_after_s=RETRY_AFTER_S)
 
     def _once(self, question: Question, route: Route) -> Answer:
-        if not self.breakers.allows(route.instance):
+        if not self.breakers.allows(route.url):
             raise Resting("it failed too often and is left alone for a second")
         method = "GET" if question.body is None else "POST"
         try:
             answer = ask(method, route.url + question.path, question.body, question.headers)
         except (NotAnswered, TooSlow):
-            self.breakers.failed(route.instance)
+            self.breakers.failed(route.url)
             raise
-        self.breakers.answered(route.instance)
+        self.breakers.answered(route.url)
         return answer
