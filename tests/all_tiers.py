@@ -35,6 +35,7 @@ class Tier:
 
 TIERS = (
     Tier("slow"),
+    Tier("ray"),
     Tier("browser", ("chromium",), ("chromium",)),
     Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
     Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),

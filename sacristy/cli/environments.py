@@ -16,6 +16,7 @@ from sacristy.errors import ModelTestsFailed
 from sacristy.images.base import build_environment, copy_base, tag_of
 from sacristy.images.wheelhouse import Variant
 from sacristy.project import Model, model_names
+from sacristy.search.driving import search_lock
 
 PANEL = "From script to run"
 STACK_CATEGORIES = "packages dev-packages embedded"
@@ -25,15 +26,20 @@ env = typer.Typer(help="Python environments of models: make, build, test, lock."
 
 
 @env.command()
-def make(models: Models = None, json: JsonFlag = False) -> None:
+def make(
+    models: Models = None,
+    search: Annotated[bool, typer.Option("--search", help="Also Ray's own, in which searches are driven.")] = False,
+    json: JsonFlag = False,
+) -> None:
     """Make the environment of each model, once per Pipfile.lock."""
     bench = Workbench()
+    wanted = {model.name: model.lock for model in chosen(bench, models)}
     made = {}
-    for model in chosen(bench, models):
-        with timed() as clock, steps(f"environment of {model.name}", quiet=json):
-            made[model.name] = str(ensure_environment(bench.settings, model.lock))
+    for name, lock in (wanted | ({"searches": search_lock(bench.settings)} if search else {})).items():
+        with timed() as clock, steps(f"environment of {name}", quiet=json):
+            made[name] = str(ensure_environment(bench.settings, lock))
         if not json:
-            done(f"environment of {model.name}: {made[model.name]}", clock())
+            done(f"environment of {name}: {made[name]}", clock())
     emit(made, json, lambda: None)
 
 
@@ -83,9 +89,10 @@ def lock(models: Models = None) -> None:
             locks.lock(model.folder, CATEGORIES)
         done(f"locked {model.name}", clock())
     if not models:
-        with timed() as clock, steps("locking the stack"):
-            locks.lock(bench.settings.project, STACK_CATEGORIES)
-        done("locked the stack", clock())
+        for name, folder in (("the stack", bench.settings.project), ("searches", search_lock(bench.settings).parent)):
+            with timed() as clock, steps(f"locking {name}"):
+                locks.lock(folder, STACK_CATEGORIES if name == "the stack" else "packages")
+            done(f"locked {name}", clock())
 
 
 def run_tests(bench: Workbench, model: Model, *, quiet: bool = False) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 import sacristy
 from sacristy.environments import environment_folder
-from sacristy.errors import SearchFailed, SearchRunning
+from sacristy.errors import DatabaseUnreachable, SearchFailed, SearchRunning
 from sacristy.project import load_model
 from sacristy.search.driving import Driver
 from sacristy.search.history import mark_stopped, settle, tag_best
@@ -25,6 +26,8 @@ from sacristy.tracking.database import Documents
 
 COMMAND = "search"
 ENDING_S = 70.0  # for trainings that were told to stop
+NUMBER_S = 60.0
+POLL_S = 0.1
 HOPELESS = 3
 Watch = Callable[[Trials, Trial], None]
 
@@ -69,9 +72,10 @@ class Search:
 
     def _search(self, run: Any, watch: Watch) -> Outcome:
         self._run = run
-        number = run._id
+        number = number_of(run)
         if number is None:
-            raise SearchFailed(run="none", model=self.plan.model, reason="MongoDB gave its run no number")
+            reason = f"it gave the search no number within {NUMBER_S:.0f} s"
+            raise DatabaseUnreachable(address="the address given", reason=reason)
         self.root = self.root or number
         if self.resumed:
             note(run, "parent", self.resumed)
@@ -154,3 +158,12 @@ class Search:
         counts = {name.lower(): self.trials.count(name) for name in ("COMPLETED", "STOPPED", "FAILED")}
         last = {"best": best[0].value, "best_run": best[0].run} if best else {}
         return last | {"trials": len(self.trials.by_number)} | counts
+
+
+def number_of(run: Any, within_s: float = NUMBER_S) -> int | None:
+    """Return a run's number, which the trials need; an ordinary run does not wait for it as long."""
+    deadline = time.monotonic() + within_s
+    while run._id is None and time.monotonic() < deadline:
+        run._id = run.observer.shipment.number()
+        time.sleep(POLL_S)
+    return None if run._id is None else int(run._id)
