@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from pymongo.errors import OperationFailure, PyMongoError
@@ -22,7 +23,7 @@ from sacristy.automation.following import Result, result_of
 from sacristy.automation.jobs import full_name
 from sacristy.automation.requests import REFUSED, RELEASE, RELEASED, RELEASING, refusal, retag
 from sacristy.automation.triggering import find, trigger
-from sacristy.errors import JenkinsItemMissing, JenkinsUnreachable, ReleaseLocked, SacristyError
+from sacristy.errors import JenkinsItemMissing, ReleaseLocked, SacristyError
 from sacristy.release.lock import release_lock
 from sacristy.release.verdict import now
 from sacristy.settings import Settings
@@ -33,6 +34,7 @@ from sacristy.weights.store import Store
 log = logging.getLogger(__name__)
 
 EVERY_S = 30.0
+GONE_AFTER = timedelta(minutes=5)
 TOKENS = "watchers"
 TOKEN_ID = "release by tag"  # noqa: S105 - the place in the change stream, no secret
 NOT_ALLOWED = (13, 18)
@@ -75,21 +77,21 @@ class Watcher:
 
     def _handle(self, run: RunRecord) -> Document | None:
         request: Document = (run.document.get("sacristy") or {}).get("release") or {}
-        tagged = RELEASE in tags_of(run)
-        if request.get("state") == "started":
-            return self._look_at_build(run, request)
-        if not tagged:
+        try:
+            return self._look_at_build(run, request) if request.get("state") == "started" else self._check(run, request)
+        except (SacristyError, NoAnswer) as error:  # the next reconciliation asks again, with the same key
+            self.say(f"run {run.id}: {error}")
+            return request
+
+    def _check(self, run: RunRecord, request: Document) -> Document | None:
+        if RELEASE not in tags_of(run):
             return self._withdraw(run, request) if request.get("state") == "checking" else None
         if request.get("state") != "checking":
             number = int(request.get("number", 0)) + 1
             request = {"state": "checking", "number": number, "key": f"release-{run.id}-{number}", "asked": now()}
             self._note(run, request, None)
-        try:
-            why = refusal(self.settings, run, self.store)
-            return self._refuse(run, request, why) if why else self._start(run, request)
-        except (SacristyError, NoAnswer) as error:  # the next reconciliation asks again, with the same key
-            self.say(f"run {run.id}: {error}")
-            return request
+        why = refusal(self.settings, run, self.store)
+        return self._refuse(run, request, why) if why else self._start(run, request)
 
     def _start(self, run: RunRecord, request: Document) -> Document:
         job = full_name(self.settings, run.model)
@@ -111,16 +113,15 @@ class Watcher:
             if request.get("build") is None:
                 ticket = find(self.client, request["job"], request["key"])
                 if ticket is None:
-                    return self._refuse(run, request, f"its build of {request['job']} is gone from Jenkins")
+                    return self._gone(run, request, f"its build of {request['job']} is gone from Jenkins")
                 if ticket.build is None:
                     return request
                 request = self._note(run, request | {"build": ticket.build}, RELEASING)
             ended = result_of(self.client, request["job"], request["build"])
         except JenkinsItemMissing as error:
-            return self._refuse(run, request, str(error))
-        except JenkinsUnreachable as error:
-            self.say(f"run {run.id}: {error}")
-            return request
+            return self._gone(run, request, str(error))
+        if "missing" in request:
+            request = self._note(run, {key: value for key, value in request.items() if key != "missing"}, None)
         if ended is None:
             return request
         done = request | {"url": ended.url, "result": str(ended.result), "ended": now()}
@@ -128,6 +129,12 @@ class Watcher:
             return self._refuse(run, done, f"build {ended.build} of {ended.job} ended as {ended.result}")
         self.say(f"run {run.id}: released")
         return self._note(run, done | {"state": "released"}, RELEASED)
+
+    def _gone(self, run: RunRecord, request: Document, why: str) -> Document:
+        """A build is not to be seen: it just leaves the queue, its controller just starts, or it was removed."""
+        if "missing" not in request:
+            return self._note(run, request | {"missing": now()}, None)
+        return self._refuse(run, request, why) if now() - request["missing"] > GONE_AFTER else request
 
     def _withdraw(self, run: RunRecord, request: Document) -> Document:
         """The tag was taken away before anything was started."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from services.automation.conftest import client_for
@@ -116,6 +117,19 @@ def test_a_build_that_fails_is_told(state, watcher, database, add):
     ended(state)
     watcher.reconcile()
     assert tags(database, run) == ["my own", "refused: build 1 of sacristy/news ended as FAILURE"]
+
+
+def test_a_build_that_is_gone_for_long_is_told(state, watcher, mongod, database, add):
+    run = add()
+    watcher.reconcile()
+    ended(state)
+    state.items[NEWS].builds.clear()
+    watcher.reconcile()
+    assert tags(database, run) == ["my own", "releasing"]
+    long_ago = release_of(database, run)["missing"] - timedelta(hours=1)
+    mongod.database().runs.update_one({"_id": run}, {"$set": {"sacristy.release.missing": long_ago}})
+    watcher.reconcile()
+    assert "is gone from Jenkins" in tags(database, run)[-1]
 
 
 def test_a_run_that_is_tagged_again_is_started_again(state, watcher, mongod, database, add):
