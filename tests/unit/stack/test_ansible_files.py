@@ -7,17 +7,18 @@ import pytest
 import yaml
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "ansible"
-PLAYS = ["site.yaml", "remove.yaml"]
-TASKS = sorted(FOLDER.glob("tasks/*.yaml"))
-UNITS = sorted(FOLDER.glob("templates/*.service.j2"))
+ROLE = FOLDER / "roles" / "stack"
+TASKS = sorted(ROLE.glob("tasks/*.yaml"))
+HANDLERS = yaml.safe_load((ROLE / "handlers" / "main.yaml").read_text())
+UNITS = sorted(ROLE.glob("templates/*.service.j2"))
 
 
 def tasks_of(path):
     for each in yaml.safe_load(path.read_text()):
-        yield from each.get("tasks", []) + each.get("handlers", []) if "hosts" in each else each.get("block", [each])
+        yield from each.get("block", [each])
 
 
-ALL = [task for path in [*(FOLDER / play for play in PLAYS), *TASKS] for task in tasks_of(path)]
+ALL = [*(task for path in TASKS for task in tasks_of(path)), *HANDLERS]
 
 
 @pytest.mark.parametrize("task", ALL, ids=lambda task: task["name"][:50])
@@ -32,18 +33,24 @@ def test_a_task_has_a_name_a_builtin_module_and_says_when_a_command_changes_some
 
 
 def test_every_file_of_tasks_is_imported_and_every_notice_is_heard():
-    site = yaml.safe_load((FOLDER / "site.yaml").read_text())[0]
-    imported = {
-        task["ansible.builtin.import_tasks"] for task in site["tasks"] if "ansible.builtin.import_tasks" in task
-    }
-    assert imported == {f"tasks/{path.name}" for path in TASKS}
-    assert {task["notify"] for task in ALL if "notify" in task} == {handler["name"] for handler in site["handlers"]}
+    imported = {task["ansible.builtin.import_tasks"] for task in ALL if "ansible.builtin.import_tasks" in task}
+    plays = (FOLDER / "remove.yaml").read_text() + (FOLDER / "site.yaml").read_text()
+    assert "tasks_from: remove" in plays
+    assert {path.name for path in TASKS} == {*imported, "main.yaml", "remove.yaml"}
+    assert {task["notify"] for task in ALL if "notify" in task} == {handler["name"] for handler in HANDLERS}
+
+
+def test_what_an_inventory_says_wins_over_the_defaults():
+    assert "vars" not in (FOLDER / "site.yaml").read_text()  # those would win over it
 
 
 def test_every_variable_has_a_default_or_is_asked_for():
-    texts = "".join(path.read_text() for path in [*TASKS, *FOLDER.glob("*.yaml"), *FOLDER.glob("templates/*")])
+    texts = "".join(path.read_text() for path in [*TASKS, *FOLDER.glob("*.yaml"), *ROLE.glob("templates/*")])
     used = set(re.findall(r"\bsacristy_[a-z_]+\b", texts))
-    known = yaml.safe_load((FOLDER / "defaults.yaml").read_text()).keys() | {"sacristy_name", "sacristy_repository"}
+    known = yaml.safe_load((ROLE / "defaults" / "main.yaml").read_text()).keys() | {
+        "sacristy_name",
+        "sacristy_repository",
+    }
     assert used <= known
 
 
