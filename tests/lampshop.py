@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
+import yaml
 from story import ROOT, Load, ask
 from thin import push_environment
 
 from sacristy.settings import Role
 
 INSTANCE = {"instances": [[0.0] * 64]}
-NAMESPACES = ("sacristy-staging", "sacristy-production", "sacristy-trials")
+DEPLOYED = ROOT / "deploy" / "kubernetes" / "base"
 
 
 class Shop:
@@ -31,11 +32,9 @@ class Shop:
             "SACRISTY_REGISTRY_USER": "ci",
             "SACRISTY_REGISTRY_PASSWORD": server.password,
             "SACRISTY_REGISTRY_CA": str(server.ca),
-            "SACRISTY_CLUSTER__KUBECONFIG": str(rig.kubeconfig),
             "SACRISTY_CLUSTER__EXPOSE": "NodePort",
         }
-        for namespace in NAMESPACES:
-            rig.kubectl("create", "namespace", namespace)
+        clone.environment["SACRISTY_CLUSTER__KUBECONFIG"] = str(as_operator(rig))
         self._add_model("lamp")
 
     def _add_model(self, name):
@@ -115,6 +114,23 @@ class Shop:
     def deployed(self, name, state="live"):
         """Return the records of a version's deployments."""
         return list(self.database.deployments.find({"version": number(name), "state": state}))
+
+
+def as_operator(rig):
+    """Make the namespaces and roles of deploy/kubernetes; return a kubeconfig with the operator's rights alone."""
+    account = next(yaml.safe_load_all((DEPLOYED / "operator.yaml").read_text()))
+    for text in (
+        (DEPLOYED / "namespaces.yaml").read_text(),
+        yaml.safe_dump(account),
+        (DEPLOYED / "roles.yaml").read_text(),
+    ):
+        rig.kubectl("apply", "--filename", "-", text_in=text)
+    token = rig.token("sacristy", "sacristy-operator")
+    config = yaml.safe_load(rig.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    path = rig.folder / "operator.conf"
+    path.write_text(yaml.safe_dump(config))
+    return path
 
 
 def number(name):

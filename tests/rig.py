@@ -1,9 +1,11 @@
 """A real Kubernetes of the tests' own: the rig of ../shared/tools/kubernetes, or the cluster that KUBECONFIG names."""
 
+import base64
 import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +55,16 @@ class Rig:
     def get(self, *words):
         """Return what `kubectl get` finds, as data."""
         return json.loads(self.kubectl("get", *words, "--output", "json"))
+
+    def token(self, namespace, account, seconds=20):
+        """Return a service account's token, which the cluster makes a moment after the account."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for secret in self.get("--namespace", namespace, "secrets")["items"]:
+                if secret["metadata"].get("annotations", {}).get("kubernetes.io/service-account.name") == account:
+                    return base64.b64decode(secret["data"]["token"]).decode()
+            assert time.monotonic() < deadline, "no token"
+            time.sleep(0.2)
 
     def close(self):
         self._run(place() / "down.sh", self.folder, timeout=120, check=False)

@@ -3,7 +3,10 @@
 import time
 
 import pytest
+import yaml
+from cluster_policy import pod_of
 from lampshop import number
+from story import ROOT
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 GPU = (("cpu = 1.0", "cpu = 1.0\ngpu = 1"), ("replicas = 2", "replicas = 1"))
@@ -33,6 +36,29 @@ def test_what_runs_is_what_was_promoted_and_may_do_nothing_else(served):
     name = pods[0]["metadata"]["name"]
     said = served.rig.kubectl("--namespace", "sacristy-production", "exec", name, "--", "python", "-c", code)
     assert said.split() == ["65532", "0" * 16]
+
+
+@pytest.mark.parametrize(
+    ("verb", "what", "namespace", "allowed"),
+    [
+        ("create", "deployments", "sacristy-production", "yes"),
+        ("list", "secrets", "sacristy-production", "no"),
+        ("create", "pods/exec", "sacristy-production", "no"),
+        ("get", "secrets", "kube-system", "no"),
+        ("create", "namespaces", "default", "no"),
+    ],
+)
+def test_all_of_it_is_done_with_the_rights_of_the_operators_role(served, verb, what, namespace, allowed):
+    own = ("--kubeconfig", served.clone.environment["SACRISTY_CLUSTER__KUBECONFIG"])
+    said = served.rig.kubectl(*own, "--namespace", namespace, "auth", "can-i", verb, what, check=False)
+    assert said.strip() == allowed
+
+
+def test_a_sites_overlay_has_every_image_by_digest(served):
+    made = list(yaml.safe_load_all(served.rig.kubectl("kustomize", ROOT / "deploy/kubernetes/overlays/site")))
+    pods = [pod_of(document) for document in made if pod_of(document)]
+    assert len(pods) == 5
+    assert all("@sha256:" in container["image"] for pod in pods for container in pod["containers"])
 
 
 def test_what_is_printed_for_gitops_is_what_runs(served):

@@ -86,9 +86,8 @@ def network_policy(workload: Workload) -> Json:
         ingress["from"] = [{"namespaceSelector": {"matchLabels": {"dev.sacristy.asks": "models"}}}]
     spec = {
         "podSelector": {"matchLabels": dict(OURS)},
-        "policyTypes": ["Ingress", "Egress"],
+        "policyTypes": ["Ingress", "Egress"],  # and no rule for egress
         "ingress": [ingress],
-        "egress": [],
     }
     about = shared_metadata(workload, "sacristy-models")
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": about, "spec": spec}
