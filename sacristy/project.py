@@ -18,6 +18,8 @@ Metric = Literal["accuracy", "macro_f1", "mean_absolute_error"]
 LOWER_IS_BETTER = frozenset({"mean_absolute_error"})
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+# Jenkins takes any text into a job, and a bad one shows only when nothing is built.
+CRON = r"^(@(hourly|midnight|daily|weekly|monthly|yearly|annually)|[H0-9*/,()-]+( [H0-9*/,()-]+){4})?$"
 
 
 class Section(BaseModel):
@@ -74,10 +76,14 @@ class Jenkins(Section):
     """The model's job in Jenkins."""
 
     schedule: str = Field(
-        default="", description="when to train anew, as Jenkins' cron, such as 'H 3 * * 1'; empty: never"
+        default="",
+        pattern=CRON,
+        description="when to train anew, as Jenkins' cron, such as 'H 3 * * 1'; empty: never",
     )
     poll: str = Field(
-        default="H/5 * * * *", description="when to look for commits, as Jenkins' cron; empty: only when told"
+        default="H/5 * * * *",
+        pattern=CRON,
+        description="when to look for commits, as Jenkins' cron; empty: only when told",
     )
     keep_builds: Count = Field(default=50, description="builds that are kept")
     keep_artifacts: Count = Field(default=20, description="builds whose artefacts are kept")

@@ -1,12 +1,13 @@
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from sacristy.automation import config
 from sacristy.automation.jobs import MARK, model_job, promote_job, wanted_jobs
 from sacristy.automation.sync import Found, Verb, plan
 from sacristy.errors import JenkinsFailed, JobNotOurs, RepositoryNotSet
-from sacristy.project import load_model
+from sacristy.project import Jenkins, load_model
 from sacristy.settings import Settings
 
 MODEL = (
@@ -63,6 +64,19 @@ def test_schedule_poll_and_retention_are_those_of_model_toml(news):
     assert (facts["schedule"], facts["poll"]) == ("H 3 * * 1", "H/5 * * * *")
     assert (facts["builds kept"], facts["builds with artefacts kept"]) == ("50", "20")
     assert facts["one build at a time"] == "yes"
+
+
+@pytest.mark.parametrize("text", ["", "@daily", "H 3 * * 1", "H/15 * * * *", "H(0-29)/10 6-18 * * 1-5", "0 3 1,15 * *"])
+def test_a_schedule_is_jenkins_cron(text):
+    assert Jenkins(schedule=text, poll=text).schedule == text
+
+
+@pytest.mark.parametrize(
+    "text", ["every day", "H 3 * *", "0 3 * * 1 *", "H 3 * * MON\nTZ=x", "@often", " ", "* * * * $(id)"]
+)
+def test_a_schedule_that_is_none_is_refused(text):
+    with pytest.raises(ValidationError):
+        Jenkins(schedule=text)
 
 
 def test_a_models_own_jenkinsfile_is_its_script(settings):
