@@ -27,12 +27,21 @@ from sacristy.gateway.rights import Right, needs
 from sacristy.names import Stage, parse_model
 from sacristy.settings import Settings
 
+UNITS = {"ms": "ms", "s": "s", "mib": "MiB"}
+
 
 def routes(settings: Settings, proxy: Proxy, connection: Connection) -> Blueprint:
     """Return the pages for ops."""
     pages = Blueprint("operations", __name__)
     pages.register_error_handler(SacristyError, shown_error)
-    pages.context_processor(lambda: {"moment": moment, "spoken": spoken, "title_of": lambda m: title_of(settings, m)})
+    pages.context_processor(
+        lambda: {
+            "moment": moment,
+            "spoken": spoken,
+            "figure_name": figure_name,
+            "title_of": lambda m: title_of(settings, m),
+        }
+    )
     sources = Sources(settings, proxy, connection)
     _add_views(pages, sources)
     _add_actions(pages, sources)
@@ -121,6 +130,12 @@ def moment(value: Any) -> str:
     """Return a time as pages show it."""
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at else ""
+
+
+def figure_name(name: str) -> str:
+    """Return the name of a test's figure with its unit, such as 'latency p95, ms'."""
+    plain, _, unit = name.rpartition("_")
+    return f"{plain.replace('_', ' ')}, {UNITS[unit]}" if unit in UNITS and plain else name.replace("_", " ")
 
 
 def spoken(words: list[str]) -> str:

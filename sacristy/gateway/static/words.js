@@ -5,8 +5,8 @@ import { signed } from "./figures.js";
 
 const MOST_WORDS = 8;
 const WEAK = 0.08; // of the strongest: below this a word is left unmarked
-const FOLD = /[\p{M}\u00ad\u200b-\u200d]/gu;
-const folded = (text) => text.normalize("NFKD").replace(FOLD, "").toLowerCase();
+const WORD = /([\p{L}\p{M}\p{N}_][\p{L}\p{M}\p{N}_'’]*|[!?])/u;
+const folded = (text) => text.normalize("NFKC").toLowerCase().normalize("NFKC").replaceAll("’", "'");
 
 const strength = (share) => (share > 0.6 ? 3 : share > 0.25 ? 2 : 1);
 
@@ -15,13 +15,12 @@ function tone(contribution, greatest) {
   return share < WEAK ? "" : `${contribution > 0 ? "up" : "down"}-${strength(share)}`;
 }
 
-// What the model names, found again in the text: letters, digits and apostrophes together, each sign alone.
+// What the model names, found again in the text: letters, digits and apostrophes together, "!" and "?" alone.
 export function passage(text, contributions) {
   const greatest = Math.max(...contributions.map((each) => Math.abs(each.contribution)), 1e-9);
   const known = new Map(contributions.map((each) => [folded(each.feature), each.contribution]));
-  const pieces = text.split(/([\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}\p{N}]+)*|[!?])/u);
-  return pieces.map((piece) => {
-    const found = known.get(folded(piece)) ?? known.get(folded(piece).replaceAll("’", "'"));
+  return text.split(WORD).map((piece) => {
+    const found = known.get(folded(piece));
     const name = found === undefined ? "" : tone(found, greatest);
     return name ? element("mark", { class: name, title: signed(found) }, piece) : piece;
   });

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sacristy.errors import InvalidInstance, InvalidName, UnknownErrand, WhyMissing
 from sacristy.gateway import errands, operations_facts
 from sacristy.gateway.app import create_app
-from sacristy.gateway.operations import moment, spoken
+from sacristy.gateway.operations import figure_name, moment, spoken
 from sacristy.gateway.operations_actions import plan
 from sacristy.gateway.operations_facts import Page, hindrance
 from sacristy.gateway.rights import TokenRole
@@ -203,3 +203,8 @@ def test_commands_are_shown_as_a_person_types_them() -> None:
     assert spoken(["canary", "news", "--drop"]) == "sacristy canary news --drop"
     assert moment("2026-01-02T03:04:05+00:00") == "2026-01-02 03:04:05"
     assert moment(None) == ""
+
+
+def test_figures_are_shown_with_their_units() -> None:
+    names = ("latency_p95_ms", "memory_mib", "ready_s", "macro_f1", "s")
+    assert [figure_name(name) for name in names] == ["latency p95, ms", "memory, MiB", "ready, s", "macro f1", "s"]
