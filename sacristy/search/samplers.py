@@ -14,7 +14,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from sacristy.search.space import Space, draw, is_whole
+from sacristy.search.space import Space, draw, is_whole, within
 
 SCORE, COUNT = "score", "points"  # what a trial reports: trial.py
 ENDLESS = 1_000_000
@@ -40,7 +40,8 @@ class Numbered(Searcher):
         if self.next > self.plan["trials"]:
             return Searcher.FINISHED
         if self.learner:
-            values = self.learner.suggest(trial_id)
+            drawn = self.learner.suggest(trial_id)
+            values = {name: within(self.plan["space"][name], value) for name, value in drawn.items()}
         else:
             values = draw(self.plan["space"], self.plan["seed"], self.next)
         self.next += 1

@@ -34,7 +34,15 @@ def _value(knob: Knob, source: random.Random) -> Any:
         return source.randint(low, high)
     else:
         drawn = source.uniform(low, high)
-    return min(max(round(drawn), low), high) if is_whole(knob) else float(f"{drawn:.{DIGITS}g}")
+    return within(knob, round(drawn) if is_whole(knob) else drawn)
+
+
+def within(knob: Knob, value: Any) -> Any:
+    """Return a value of a knob with as many digits as a search needs, and still in its range."""
+    if "choice" in knob:
+        return value
+    short = float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+    return min(max(short, knob["low"]), knob["high"])
 
 
 def is_whole(knob: Knob) -> bool:

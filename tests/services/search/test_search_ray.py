@@ -50,9 +50,10 @@ def last_accuracy(found: dict[str, Any]) -> Callable[[dict[str, Any]], float]:
 def test_a_search_that_is_killed_goes_on_to_exactly_its_trials(bench: Any, leftovers: Callable[[], list[str]]) -> None:
     before = bench.newest()
     options = ("--trials", "4", "--parallel", "2", "--sampler", "optuna")
-    killed = bench.start("search", "digits", *options, "with", "epochs=40")
+    killed = bench.start("search", "digits", *options, "with", "epochs=20")
     search = bench.searching(before)
-    bench.until(lambda: bench.trials(search, status="COMPLETED") and bench.trials(search, status="RUNNING"))
+    over = {"$or": [{"status": "COMPLETED"}, {"sacristy.stopped_by": search}]}
+    bench.until(lambda: bench.trials(search, **over) and bench.trials(search, status="RUNNING"))
     killed.kill()
     killed.wait()
     bench.until(lambda: not bench.trials(search, status="RUNNING"))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sacristy.errors import InvalidSearch
 from sacristy.search.plan import knobs
-from sacristy.search.space import draw, parse, spell, training_words
+from sacristy.search.space import draw, parse, spell, training_words, within
 
 SPACE = {
     "lr": {"low": 1e-4, "high": 0.1, "log": True},
@@ -38,6 +38,13 @@ def test_values_lie_within_their_ranges(seed, number):
     assert 2 <= values["width"] <= 64
     assert 1 <= values["layers"] <= 3
     assert values["kind"] in ("adam", "sgd")
+
+
+def test_shortening_never_leaves_the_range():
+    knob = {"low": 0.1234561, "high": 0.9876548, "log": False}
+    assert [within(knob, knob[end]) for end in ("low", "high")] == [knob["low"], knob["high"]]
+    assert within(knob, 0.33333333) == 0.333333
+    assert within({"choice": [0.123456789]}, 0.123456789) == 0.123456789
 
 
 def test_by_magnitude_a_low_decade_is_as_likely_as_a_high_one():
