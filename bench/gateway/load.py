@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from servers import Server
+
 CLIENTS = 8
 
 
@@ -19,8 +21,13 @@ CLIENTS = 8
 class Place:
     """Where to ask."""
 
-    url: str
+    server: Server
+    path: str
     token: str = ""
+
+    @property
+    def url(self) -> str:
+        return self.server.url + self.path
 
     @property
     def headers(self) -> dict[str, str]:

@@ -47,15 +47,15 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         settings = new_settings(Path(name))
-        client = stack.enter_context(mongodb(settings))
+        client, _ = stack.enter_context(mongodb(settings))
         model = stack.enter_context(model_server(Path(name)))
-        url = stack.enter_context(gateway(settings, model))
+        server = stack.enter_context(gateway(settings, model))
         written = 0
         for total in (options.predictions // 100, options.predictions // 10, options.predictions):
             start = time.monotonic()
             some = fill(settings, client[DATABASE], total - written)
             report(client[DATABASE], total, total - written, time.monotonic() - start)
-            ask(url, settings, some)
+            ask(server.url, settings, some)
             written = total
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -39,35 +40,41 @@ def main() -> None:
 def start(stack: ExitStack, folder: Path) -> dict[str, Place]:
     """Start all servers; return where to ask each of them."""
     settings = new_settings(folder)
-    stack.enter_context(mongodb(settings))
+    _, mongod = stack.enter_context(mongodb(settings))
     model = stack.enter_context(model_server(folder))
     proxy = stack.enter_context(nginx(folder, model))
     token = settings.secret("gateway-application")
-    logged = stack.enter_context(gateway(settings, model))
+    logged = stack.enter_context(gateway(settings, model, mongod))
     unlogged = stack.enter_context(gateway(settings, model, SACRISTY_PREDICTION_LOG="false"))
     return {
-        "model server": Place(f"{model}/predict"),
-        "nginx": Place(f"{proxy}/predict"),
-        UNLOGGED: Place(unlogged + PATH, token),
-        LOGGED: Place(logged + PATH, token),
+        "model server": Place(model, "/predict"),
+        "nginx": Place(proxy, "/predict"),
+        UNLOGGED: Place(unlogged, PATH, token),
+        LOGGED: Place(logged, PATH, token),
     }
 
 
 def measure_throughput(places: dict[str, Place], body: Path, seconds: float, rounds: int) -> dict[str, float]:
     """Print and return answers per second, the median of some rounds in which the servers take turns."""
     found: dict[str, list[float]] = {name: [] for name in places}
+    work: dict[str, list[float]] = {name: [] for name in places}
     for place in places.values():
         throughput(place, body, 1)
     for _ in range(rounds):
         for name, place in places.items():
-            found[name].append(throughput(place, body, seconds))
+            before = place.server.processor_s()
+            answers = throughput(place, body, seconds)
+            time.sleep(1.5)  # for the log of the last second
+            found[name].append(answers)
+            work[name].append((place.server.processor_s() - before) / (answers * seconds) * 1e6)
     middle = {name: median(values) for name, values in found.items()}
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg()[:2])
     print(f"{os.cpu_count()} cores, load average {load}, {CLIENTS} clients without pause, median of {rounds}\n")
-    print("| server | requests/s | least to most | of the model server |\n|---|---|---|---|")
+    print("| server | requests/s | least to most | of the model server | own processor time, µs |")
+    print("|---|---|---|---|---|")
     for name, value in middle.items():
         spread = f"{min(found[name]):.0f} to {max(found[name]):.0f}"
-        print(f"| {name} | {value:.0f} | {spread} | {value / middle['model server']:.2f} |")
+        print(f"| {name} | {value:.0f} | {spread} | {value / middle['model server']:.2f} | {median(work[name]):.0f} |")
     pairs = zip(found[LOGGED], found[UNLOGGED], strict=True)
     costs = sorted(1 - on / off for on, off in pairs)
     print(f"\nlogging costs {median(costs):.1%} of the throughput ({costs[0]:.1%} to {costs[-1]:.1%} by round)\n")

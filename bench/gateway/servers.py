@@ -11,9 +11,11 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import pymongo
 
 from sacristy.names import Stage
@@ -63,14 +65,32 @@ http {{
 Command = list[str]
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that runs, and those beside it whose work is its too."""
+
+    url: str
+    pids: tuple[int, ...]
+
+    @property
+    def port(self) -> str:
+        return self.url.rpartition(":")[2]
+
+    def processor_s(self) -> float:
+        """Return the processor seconds that its processes have used so far."""
+        first = [psutil.Process(pid) for pid in self.pids]
+        everybody = {process.pid: process for each in first for process in (each, *each.children(recursive=True))}
+        return sum(sum(process.cpu_times()[:2]) for process in everybody.values())
+
+
 @contextlib.contextmanager
-def running(argv: Command, port: int, log: Path, environment: dict[str, str], path: str = "/") -> Iterator[str]:
-    """Run a server for as long as the block lasts; give its address once it answers."""
+def running(argv: Command, port: int, log: Path, environment: dict[str, str], path: str = "/") -> Iterator[Server]:
+    """Run a server for as long as the block lasts; give it once it answers."""
     with log.open("ab") as output:
         process = subprocess.Popen(argv, env=os.environ | environment, stdout=output, stderr=output)
     try:
         wait_for(f"http://127.0.0.1:{port}{path}", process, log)
-        yield f"http://127.0.0.1:{port}"
+        yield Server(f"http://127.0.0.1:{port}", (process.pid,))
     finally:
         process.terminate()
         process.wait(30)
@@ -88,7 +108,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextlib.contextmanager
-def model_server(folder: Path) -> Iterator[str]:
+def model_server(folder: Path) -> Iterator[Server]:
     """One worker of Sacristy's own server with a model that costs nothing: the way there is measured."""
     app = folder / "app"
     for name in ("model", "weights"):
@@ -100,24 +120,24 @@ def model_server(folder: Path) -> Iterator[str]:
     port = free_port()
     argv = [sys.executable, "-m", "gunicorn", "--config", "python:sacristy.serving.gunicorn"]
     told = {"SACRISTY_APP": str(app), "SACRISTY_HOST": "127.0.0.1", "SACRISTY_PORT": str(port)}
-    with running([*argv, "sacristy.serving.app:create_app()"], port, folder / "model.log", told) as url:
-        yield url
+    with running([*argv, "sacristy.serving.app:create_app()"], port, folder / "model.log", told) as server:
+        yield server
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, model_url: str) -> Iterator[str]:
+def nginx(folder: Path, model: Server) -> Iterator[Server]:
     """A plain reverse proxy, with connections to the model kept alive."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     port = free_port()
-    text = NGINX.format(folder=folder, model=model_url.rpartition(":")[2], port=port)
+    text = NGINX.format(folder=folder, model=model.port, port=port)
     (folder / "nginx.conf").write_text(text)
-    with running([program, "-c", str(folder / "nginx.conf"), "-p", str(folder)], port, folder / "out", {}) as url:
-        yield url
+    with running([program, "-c", str(folder / "nginx.conf"), "-p", str(folder)], port, folder / "out", {}) as server:
+        yield server
 
 
 @contextlib.contextmanager
-def mongodb(settings: Settings) -> Iterator[pymongo.MongoClient]:
-    """The embedded stack's own MongoDB; gives a client that may do everything."""
+def mongodb(settings: Settings) -> Iterator[tuple[pymongo.MongoClient, int]]:
+    """The embedded stack's own MongoDB; gives a client that may do everything, and its process."""
     wheel = Path(sysconfig.get_path("purelib")) / "fiftyone" / "db" / "bin" / "mongod"
     mongod = Path(shutil.which("mongod") or wheel)
     port = free_port()
@@ -137,22 +157,22 @@ def mongodb(settings: Settings) -> Iterator[pymongo.MongoClient]:
                     raise
                 time.sleep(0.2)
         with open_client(settings.database_url(Role.ADMIN)) as client:
-            yield client
+            yield client, process.pid
     finally:
         process.terminate()
         process.wait(60)
 
 
 @contextlib.contextmanager
-def gateway(settings: Settings, model_url: str, **options: str) -> Iterator[str]:
-    """The gateway as `sacristy up` starts it, with one model behind it."""
-    route = Route(model_url, "1", "sha256:" + "1" * 64, 1, "process", "constant-production-1")
+def gateway(settings: Settings, model: Server, *beside: int, **options: str) -> Iterator[Server]:
+    """The gateway as `sacristy up` starts it, with one model behind it. `beside`: processes that work for it."""
+    route = Route(model.url, "1", "sha256:" + "1" * 64, 1, "process", "constant-production-1")
     set_route(settings.routes_file, "constant", Stage.PRODUCTION, route)
     port = free_port()
     program = gateway_program(settings, port)
     log = settings.home / "logs" / "gateway.log"
-    with running(list(program.argv), port, log, {**program.environment, **options}, "/health") as url:
-        yield url
+    with running(list(program.argv), port, log, {**program.environment, **options}, "/health") as server:
+        yield Server(server.url, (*server.pids, *beside))
 
 
 def new_settings(folder: Path) -> Settings:

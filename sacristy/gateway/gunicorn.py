@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from typing import Any
 
@@ -25,6 +26,11 @@ errorlog = "-"
 def on_starting(server: Any) -> None:
     """Make the folder in which workers add up their metrics."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sacristy-gateway-", dir=worker_tmp_dir)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let the threads that answer take over quickly from the one that logs; Python's own interval is 5 ms."""
+    sys.setswitchinterval(0.0005)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -37,7 +37,7 @@ MOST_ENTRIES = 20_000
 MOST_BYTES = 64 << 20
 KEPT_BYTES = 64 << 10  # of the instances, and of the predictions of one request; larger ones are kept as their hash
 FLUSH_S = 1.0
-BATCH = 1000
+BATCH = 250  # what is written in one piece holds up the threads that answer, for about a millisecond
 CLOSING_S = 3.0
 
 
