@@ -30,7 +30,7 @@ from servers import gateway, model_server, mongodb, new_settings
 
 from sacristy.gateway.counts import Of, Tally
 from sacristy.gateway.ids import Ids
-from sacristy.gateway.ledger import BATCH, Entry, amounts_of, document_of
+from sacristy.gateway.ledger import Entry, amounts_of, document_of
 from sacristy.settings import DATABASE, Settings
 
 DAYS = 30
@@ -39,6 +39,7 @@ LATENCIES = [random.lognormvariate(1.0, 0.5) for _ in range(997)]
 LABELS = ("World", "Sports", "Business", "Sci/Tech")
 PREDICTIONS = {label: [{"label": label, "probabilities": {"World": 0.75, "Sports": 0.25}}] for label in LABELS}
 ASKED = 20
+BATCH = 1000
 
 
 def main() -> None:
@@ -77,7 +78,8 @@ def fill(settings: Settings, database: Database[dict[str, Any]], count: int) -> 
         if random.random() < 0.05:
             some.append(identity)
     for collection, operations in tally.operations().items():
-        database[collection].bulk_write(operations, ordered=False)
+        for start in range(0, len(operations), BATCH):
+            database[collection].bulk_write(operations[start : start + BATCH], ordered=False)
     return random.sample(some, min(ASKED, len(some)))
 
 
