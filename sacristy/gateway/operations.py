@@ -19,7 +19,7 @@ from sacristy.gateway import errands
 from sacristy.gateway.asking import user
 from sacristy.gateway.database import Connection
 from sacristy.gateway.operations_actions import ACTIONS, Plan, plan
-from sacristy.gateway.operations_facts import Sources, gather, hindrance
+from sacristy.gateway.operations_facts import Sources, gather, hindrance, survey
 from sacristy.gateway.page_runs import title_of
 from sacristy.gateway.pages import shown_error
 from sacristy.gateway.proxy import Proxy
@@ -54,7 +54,7 @@ def _add_views(pages: Blueprint, sources: Sources) -> None:
     @pages.get("/operations")
     @needs(Right.RELEASE)
     def show() -> str:
-        found = gather(sources)
+        found = survey(sources)
         return render_template(
             "operations.html", page=found, errands=errands.recent(settings), kept=hindrance(settings)
         )
@@ -85,6 +85,8 @@ def _add_actions(pages: Blueprint, sources: Sources) -> None:
     @needs(Right.RELEASE)
     def begin(model: str, action: str) -> Response:
         given = _plan(model, action, request.form)
+        if kept := hindrance(sources.settings):
+            return _asked(sources, given, f"this gateway cannot do it: {kept}", 409)
         try:
             given.require_why()
         except WhyMissing as error:

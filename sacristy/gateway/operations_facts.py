@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from sacristy.errors import NotInitialised, SacristyError
 from sacristy.gateway.database import Connection
-from sacristy.gateway.ops import facts_of, registry_of
+from sacristy.gateway.ops import facts_of, registry_of, stages_of
 from sacristy.gateway.proxy import Proxy
 from sacristy.images.signature import keys_of
 from sacristy.names import Stage
@@ -24,16 +25,18 @@ from sacristy.tracking.database import reason
 
 Document = dict[str, Any]
 MOST_EVENTS = 30
+SHARED_S = 1.0
 ASKED_AT_ONCE = 8
 
 
 @dataclass
 class Sources:
-    """Where the facts come from."""
+    """Where the facts come from. `overview`: the last one and when it was made; all who look share it."""
 
     settings: Settings
     proxy: Proxy
     connection: Connection
+    overview: tuple[float, Page] | None = None
 
     def routes(self, model: str) -> dict[str, Route]:
         """Return what answers for a model now, by stage."""
@@ -49,19 +52,28 @@ class Page:
     away: list[str] = field(default_factory=list)
 
 
+def survey(sources: Sources) -> Page:
+    """Return all models' stages and the newest moves, at most SHARED_S old."""
+    if sources.overview is None or time.monotonic() - sources.overview[0] > SHARED_S:
+        sources.overview = time.monotonic(), gather(sources)
+    return sources.overview[1]
+
+
 def gather(sources: Sources, model: str = "") -> Page:
-    """Return the facts of one model or of all. What is away is named and left out; the routes are always known."""
+    """Return the facts of one model, or the stages of all. What is away is named; the routes are always known."""
     page = Page()
     names = {model} if model else set(sources.proxy.table.routes())
     try:
         registry = registry_of(sources.settings)
-        names |= set() if model else set(registry.repositories())
         database = sources.connection.database()
+        names |= set() if model else set(registry.repositories())
         for name in sorted(names):
-            page.models[name] = facts_of(registry, database, name, sources.routes(name))
+            if model:
+                page.models[name] = facts_of(registry, database, name, sources.routes(name))
+                _add_earlier(database, name, page.models[name])
+            else:
+                page.models[name] = {"stages": stages_of(registry, name, sources.routes(name))}
         page.events = trail(database, model)
-        for name, facts in page.models.items():
-            _add_earlier(database, name, facts)
     except (SacristyError, PyMongoError) as error:
         page.away.append(_why(error))
         page.models = {name: _by_routes(sources.routes(name)) for name in sorted(names)}

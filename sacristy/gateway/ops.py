@@ -71,15 +71,21 @@ def registry_of(settings: Settings) -> Registry:
 def facts_of(registry: Registry, database: Database[Document], model: str, routed: dict[str, Route]) -> Document:
     """Return a model's stages and versions, with their evidence. docs/how-to/gateway.md has the shape."""
     versions = registry.versions(model)
-    stages = {str(stage): digest for stage, digest in registry.stages(model).items()}
-    named = {digest: str(version) for version, digest in versions.items()}
+    stages = registry.stages(model)
     return {
-        "stages": {stage: _stage(stages.get(stage), named, routed.get(stage)) for stage in sorted({*stages, *routed})},
+        "stages": stages_of(registry, model, routed),
         "versions": [
-            _version(database, version, digest, [stage for stage, there in stages.items() if there == digest])
+            _version(database, version, digest, [str(stage) for stage, there in stages.items() if there == digest])
             for version, digest in sorted(versions.items(), reverse=True)
         ],
     }
+
+
+def stages_of(registry: Registry, model: str, routed: dict[str, Route]) -> Document:
+    """Return a model's stages by name: what each points at, and what answers for it."""
+    stages = {str(stage): digest for stage, digest in registry.stages(model).items()}
+    named = {digest: str(version) for version, digest in registry.versions(model).items()}
+    return {stage: _stage(stages.get(stage), named, routed.get(stage)) for stage in sorted({*stages, *routed})}
 
 
 def _stage(digest: str | None, named: dict[str, str], route: Route | None) -> Document:

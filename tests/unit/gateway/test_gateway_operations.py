@@ -13,9 +13,11 @@ from flask.testing import FlaskClient
 from sacristy.errors import InvalidInstance, InvalidName, UnknownErrand, WhyMissing
 from sacristy.gateway import errands, operations_facts
 from sacristy.gateway.app import create_app
+from sacristy.gateway.database import Connection
 from sacristy.gateway.operations import figure_name, moment, spoken
 from sacristy.gateway.operations_actions import plan
 from sacristy.gateway.operations_facts import Page, hindrance
+from sacristy.gateway.proxy import Proxy
 from sacristy.gateway.rights import TokenRole
 from sacristy.gateway.tokens import add_token
 from sacristy.settings import Settings
@@ -59,7 +61,9 @@ def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     facts = {"stages": {"production": STAGE | {"ready": True, "state": "well"}}, "versions": [VERSION]}
     event = {"at": None, "by": EVIL, "action": "promoted", "model": "news", "stage": "production", "version": "1"}
     page = Page({"news": facts}, [event | {"from": None, "to": STAGE["digest"], "why": EVIL, "state": "done"}])
-    monkeypatch.setattr("sacristy.gateway.operations.gather", lambda sources, model="": page)
+    for name in ("gather", "survey"):
+        monkeypatch.setattr(f"sacristy.gateway.operations.{name}", lambda sources, model="": page)
+    monkeypatch.setattr("sacristy.gateway.operations.hindrance", lambda settings: "")
     made = create_app(settings).test_client()
     token = add_token(settings.tokens_file, "ana", TokenRole.OPS, "tests")
     made.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
@@ -124,6 +128,15 @@ def test_without_a_reason_the_form_comes_back_and_nothing_is_begun(client: Flask
     assert answer.status_code == 400
     assert "needs a reason" in answer.text
     assert IDENTITY in answer.text
+    assert begun == []
+
+
+def test_a_gateway_that_lacks_what_acting_needs_begins_nothing(
+    client: FlaskClient, begun: Begun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sacristy.gateway.operations.hindrance", lambda settings: "it holds no key")
+    assert order(client).status_code == 409
+    assert "may look, not act" in client.get("/operations").text
     assert begun == []
 
 
@@ -196,6 +209,16 @@ def test_a_gateway_without_the_commands_secrets_says_so(settings: Settings, tmp_
 )
 def test_a_stages_state_is_one_word(state: dict[str, Any], answers: bool, told: str) -> None:
     assert operations_facts._state(state, answers) == told
+
+
+def test_the_overview_is_shared_for_a_second(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Page] = []
+    monkeypatch.setattr(operations_facts, "gather", lambda sources: made.append(Page()) or made[-1])
+    sources = operations_facts.Sources(settings, Proxy(settings), Connection(settings))
+    assert operations_facts.survey(sources) is operations_facts.survey(sources)
+    monkeypatch.setattr(operations_facts, "SHARED_S", -1.0)
+    operations_facts.survey(sources)
+    assert len(made) == 2
 
 
 def test_commands_are_shown_as_a_person_types_them() -> None:
