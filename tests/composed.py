@@ -53,6 +53,7 @@ class Composed:
         self.site = self._clone(folder / "site")
         self.compose = self.site.folder / "compose"
         (self.compose / "secrets").mkdir(mode=0o700)
+        (self.compose / "secrets" / "login-scientist").touch(mode=0o600)
         (self.compose / "secrets" / "login-scientist").write_text(CANARY)
         self.site.run("init", "--compose", "--name", NAME)
         self.configure(SACRISTY_BASE=BASE, SACRISTY_STORE_GIB="4")
