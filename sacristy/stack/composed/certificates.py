@@ -63,6 +63,12 @@ def days_left(certificate: Path, now: datetime | None = None) -> int:
     return (found.not_valid_after_utc - (now or datetime.now(UTC))).days
 
 
+def is_early(certificate: Path, now: datetime | None = None) -> bool:
+    """Say whether a certificate is not good yet, which means a clock that is behind. Raises OSError, ValueError."""
+    found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    return found.not_valid_before_utc > (now or datetime.now(UTC))
+
+
 def _builder(name: str, days: int) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (

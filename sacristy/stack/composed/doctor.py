@@ -14,7 +14,7 @@ from sacristy.engine import PROGRAM
 from sacristy.errors import CommandFailed, ProgramMissing, SacristyError
 from sacristy.settings import Settings
 from sacristy.stack.composed import running
-from sacristy.stack.composed.certificates import RENEW_BEFORE_DAYS, days_left
+from sacristy.stack.composed.certificates import RENEW_BEFORE_DAYS, days_left, is_early
 from sacristy.stack.composed.init import TLS_SERVICES, secret_files
 from sacristy.stack.composed.place import Place, place_of
 from sacristy.stack.findings import DISK_ERROR_BYTES, DISK_WARNING_BYTES, ERROR, GIB, WARNING, Finding
@@ -57,6 +57,8 @@ def check_certificates(place: Place) -> Iterator[Finding]:
             yield Finding(ERROR, f"{path} is no certificate that can be read: {error}", f"rm {path}; {INIT}")
             continue
         mend = f"rm {path}; {INIT}; sacristy up --compose --renew"
+        if is_early(path):
+            yield Finding(ERROR, f"this host's clock is behind: {path} is not valid yet", "set the clock (NTP)")
         if days < 0:
             yield Finding(ERROR, f"the certificate {path} has ended", mend)
         elif days < RENEW_BEFORE_DAYS:

@@ -46,9 +46,9 @@ def up(settings: Settings, how: How, progress: Progress = lambda _: None) -> dic
     place = place_of(settings)
     chosen = profiles_of(place, how.profiles)
     program = find_program()
-    progress("gather what images are built from")
-    gather(settings)
     if how.build or not _built(place, chosen, program):
+        progress("gather what images are built from")
+        gather(settings)
         progress("build the images; the first time takes minutes")
         at_once = ["--parallel"] if program == commands.PROGRAM_OF_ITS_OWN else []  # the plugin does so by itself
         _compose(program, place, chosen, "build", FIRST, within_s=BUILD_WITHIN_S)

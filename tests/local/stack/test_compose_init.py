@@ -119,6 +119,13 @@ def test_a_certificates_days_are_counted_from_now(tmp_path):
     assert certificates.days_left(tmp_path / "a.pem", datetime.now(UTC) + timedelta(days=800)) == 24
 
 
+def test_a_clock_that_is_behind_is_told(place, monkeypatch):
+    monkeypatch.setattr(doctor, "is_early", lambda path: path.name == "store.pem")
+    assert [finding.mend for finding in doctor.check_certificates(place)] == ["set the clock (NTP)"]
+    early = datetime.now(UTC) - timedelta(days=1)
+    assert certificates.is_early(place.secrets / "front.pem", early)
+
+
 def test_before_init_the_next_command_is_told(tmp_path):
     with pytest.raises(NotComposed) as fault:
         place_of(Settings(project=tmp_path)).values()
