@@ -45,9 +45,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        python = arguments.mlflow or make_environment(folder)
         mongod = start_mongod(folder, stack)
-        address = start_mlflow(python, folder, stack)
+        python, address = Path(), ""
+        if any("mlflow" in candidate for candidate in arguments.only):
+            python = arguments.mlflow or make_environment(folder)
+            address = start_mlflow(python, folder, stack)
         sqlite = f"sqlite:///{folder}/direct.db"
         results = {}
         for candidate in arguments.only:
@@ -152,7 +154,7 @@ def start_mlflow(python: Path, folder: Path, stack: contextlib.ExitStack) -> str
     command += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder)]
     server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
     stack.callback(lambda: (os.killpg(server.pid, 15), server.wait()))
-    for _ in range(600):
+    for _ in range(1800):
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"{address}/health").close()
             return address
