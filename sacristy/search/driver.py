@@ -10,76 +10,20 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import ray
-from ray.tune import Callback, RunConfig, TuneConfig, Tuner, with_resources
 from ray.util.queue import Queue
 
-from sacristy.search.samplers import Numbered, stopper
-from sacristy.search.trial import Training
+from sacristy.search.tuning import Emit, tune
 
 OBJECT_STORE_BYTES = 80_000_000  # nothing large goes through it; 75 MB is the least that Ray takes
+SHUTDOWN_S = 15.0
 ATTEMPTS = 3  # on a busy machine Ray's parts wait for one another no longer than half a minute
 CLIENT = "ray://"
-Emit = Callable[[dict[str, Any]], None]
-
-
-class Teller(Callback):
-    """Tells what becomes of each trial."""
-
-    def __init__(self, emit: Emit) -> None:
-        self.emit = emit
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what cannot be written down; Tune writes its state into a folder that is thrown away."""
-        return {}
-
-    def __deepcopy__(self, _memo: Any) -> Teller:
-        """Stay the same one."""
-        return self
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        """A trial begins."""
-        self._tell("started", trial, values=trial.config["values"])
-
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
-        """A trial has logged a point."""
-        if not result.get("ended"):
-            self._tell("point", trial, run=result["run"], step=result["step"], value=result["value"])
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        """A trial has come to its end, or was stopped."""
-        last = trial.last_result or {}
-        status = "COMPLETED" if last.get("ended") else "STOPPED"
-        self._tell("ended", trial, status=status, run=last.get("run"))
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        """A trial has failed."""
-        lines = str(trial.get_error() or "").strip().splitlines() or ["no reason given"]
-        run = (trial.last_result or {}).get("run")
-        self._tell("ended", trial, status="FAILED", run=run, reason=lines[-1])
-
-    def _tell(self, event: str, trial: Any, **fields: Any) -> None:
-        self.emit({"event": event, "trial": trial.config["number"], **fields})
-
-
-def tune(plan: dict[str, Any], emit: Emit) -> None:
-    """Run all trials of a plan in the Ray that this process belongs to."""
-    job = plan["job"]
-    resources = {"cpu": job["cpu"], "gpu": job["gpu"]}
-    options = TuneConfig(
-        search_alg=Numbered(plan),
-        scheduler=stopper(plan),
-        num_samples=plan["trials"] - len(plan["past"]),
-        max_concurrent_trials=plan["parallel"],
-        reuse_actors=True,
-    )
-    run = RunConfig(name="search", storage_path=plan["folder"], callbacks=[Teller(emit)], verbose=0)
-    Tuner(with_resources(Training, resources), tune_config=options, run_config=run).fit()
 
 
 def on_this_machine(plan: dict[str, Any]) -> None:
@@ -103,6 +47,13 @@ def on_this_machine(plan: dict[str, Any]) -> None:
             ray.shutdown()
 
 
+def require_devices(count: float) -> None:
+    """Raise RuntimeError if a trial wants more than this machine has: Ray would wait for them for ever."""
+    there = ray.cluster_resources().get("GPU", 0)
+    if count > there:
+        raise RuntimeError(f"a trial wants {count:g} graphics processors (search.gpu), and there are {there:g} here")
+
+
 def on_cluster(plan: dict[str, Any], emit: Emit) -> None:
     """Run the search on a Ray that is there already; through a Ray client it is driven from within the cluster."""
     ray.init(address=plan["address"], log_to_driver=False, configure_logging=False)
@@ -120,11 +71,15 @@ def on_cluster(plan: dict[str, Any], emit: Emit) -> None:
             return
 
 
-def end_when_told() -> None:
-    """Wait until standard input is closed; then end Ray's processes and this one. Trainings end in their own time."""
+def end_when_told(folder: str) -> None:
+    """Wait until standard input is closed, maybe by a death; then end Ray's processes, and this one.
+
+    Trainings end in their own time. The search removes the folder too, unless it is dead.
+    """
     sys.stdin.read()
-    threading.Timer(10, os._exit, [1]).start()
+    threading.Timer(SHUTDOWN_S, os._exit, [1]).start()
     ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
@@ -139,12 +94,13 @@ def main() -> None:
             told.write(json.dumps(event) + "\n")
 
     plan = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_when_told, daemon=True).start()
+    threading.Thread(target=end_when_told, args=[plan["folder"]], daemon=True).start()
     try:
         if plan["address"]:
             on_cluster(plan, emit)
         else:
             on_this_machine(plan)
+            require_devices(plan["job"]["gpu"])
             tune(plan, emit)
     except Exception as error:
         emit({"event": "failed", "reason": f"{type(error).__name__}: {error}".splitlines()[0]})

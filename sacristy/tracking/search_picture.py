@@ -60,7 +60,7 @@ def scatter(name: str, knob: dict[str, Any], metric: str, trials: Sequence[Trial
         size = 5 if trial.get("run") in best else 3
         dots.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" fill="{_colour(trial)}">{_title(trial)}</circle>')
     low, high = ends(knob)
-    label = f"{metric} by {name}"
+    label = f"{metric} by {spelled(name)}"
     frame = f'width="{SMALL_WIDTH}" height="{SMALL_HEIGHT}" role="img" aria-label="{_text(label)}"'
     picture = f"<svg {frame}>{''.join(dots)}</svg>"
     scale = ", by magnitude" if knob.get("log") else ""
@@ -76,7 +76,7 @@ def ranking(plan: dict[str, Any], trials: Sequence[Trial], best: set[Any]) -> st
     ranked = sorted(ended, key=lambda trial: (sign * trial["value"], trial["number"]))[:MOST_ROWS]
     failed = [trial for trial in trials if trial["status"] == "FAILED"][:MOST_ROWS]
     names = list(plan["space"])
-    head = "".join(f"<th>{_text(name)}" for name in ("trial", "run", "", plan.get("metric"), *names))
+    head = "".join(f"<th>{_text(name)}" for name in ("trial", "run", "", plan.get("metric"), *map(spelled, names)))
     rows = []
     for trial in [*ranked, *failed]:
         word = "best" if trial.get("run") in best else "" if trial["status"] == "COMPLETED" else trial["status"].lower()
@@ -108,6 +108,11 @@ def ends(knob: dict[str, Any]) -> tuple[Any, Any]:
     return tuple(f"{knob[end]:.4g}" for end in ("low", "high"))  # type: ignore[return-value]
 
 
+def spelled(name: str) -> str:
+    """Return the name of a configuration entry, whose dots MongoDB keeps as commas."""
+    return name.replace(",", ".")
+
+
 def _values(trials: Sequence[Trial]) -> dict[str, Any]:
     found = [trial["value"] for trial in trials] or [0.0]
     return {"low": min(found), "high": max(found), "log": False}
@@ -129,7 +134,7 @@ def _axis(name: str, knob: dict[str, Any], x: float) -> str:
     low, high = ends(knob)
     anchor = "start" if x < WIDTH / 3 else "end" if x > 2 * WIDTH / 3 else "middle"
     line = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{MARGIN}" y2="{HEIGHT - MARGIN}" stroke="#888"/>'
-    words = ((name, MARGIN - 22, "bold"), (high, MARGIN - 6, "normal"), (low, HEIGHT - MARGIN + 16, "normal"))
+    words = ((spelled(name), MARGIN - 22, "bold"), (high, MARGIN - 6, "normal"), (low, HEIGHT - MARGIN + 16, "normal"))
     return line + "".join(
         f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" font-size="12" font-weight="{weight}">{_text(word)}</text>'
         for word, y, weight in words
