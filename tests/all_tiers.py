@@ -11,10 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
+
+import rig
 
 NO_TESTS_RAN = 5
 ROOT = Path(__file__).parents[1]
@@ -31,6 +33,7 @@ class Tier:
     programs: Sequence[str] = ()
     packages: Sequence[str] = ()
     variables: Sequence[str] = ()
+    hindrance: Callable[[], str] = str  # says why it cannot run, or nothing
 
 
 TIERS = (
@@ -56,6 +59,7 @@ TIERS = (
             *("docker.io", "iptables", "iproute2", "procps", "kubernetes-client", "zstd", "gcc", "libc6-dev"),
             *("docker-registry", "apache2-utils", "openssl"),
         ),
+        hindrance=rig.missing,
     ),
     Tier("groovy", ("groovy", "shellcheck", "java"), ("groovy", "shellcheck", "default-jre-headless")),
     Tier("jenkins", variables=("JENKINS_URL", "JENKINS_USER", "JENKINS_TOKEN")),
@@ -75,7 +79,7 @@ def main() -> int:
 def run(tier: Tier) -> str:
     """Run one tier and return what became of it in a line."""
     print(f"\n== {tier.marker}", flush=True)
-    reason = provide(tier)
+    reason = provide(tier) or tier.hindrance()
     if reason:
         return f"not run: {reason}"
     with tempfile.TemporaryDirectory() as folder:

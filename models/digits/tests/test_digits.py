@@ -1,3 +1,4 @@
+# ruff: noqa: PT027 (no pytest in this environment)
 """The model's own tests: plain unittest, so that the model's environment needs nothing more.
 
 cd models/digits && python -m unittest discover tests

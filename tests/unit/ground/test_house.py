@@ -22,7 +22,20 @@ GROUND = [
     "datasets",
     "turns",
 ]
-ROOMS = ["tracking", "search", "weights", "serving", "images", "targets", "release", "operator", "gateway", "automation", "stack", "cli"]
+ROOMS = [
+    "tracking",
+    "search",
+    "weights",
+    "serving",
+    "images",
+    "targets",
+    "release",
+    "operator",
+    "gateway",
+    "automation",
+    "stack",
+    "cli",
+]
 IN_EVERY_IMAGE = {"errors", "names", "serving"}
 ALLOWED_IN_SERVING = {"flask", "gunicorn", "pydantic", "pydantic_core", "orjson", "prometheus_client", "werkzeug"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
