@@ -31,7 +31,7 @@ down: setup  ## Stop everything that runs
 
 clean:  ## Stop everything and leave no trace: data, environments and all
 	@if [ -x $(BIN)/sacristy ]; then $(BIN)/sacristy down; fi
-	rm -rf .sacristy .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis sacristy.egg-info
+	rm -rf .sacristy .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis sacristy.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 test: test-unit check test-local test-models test-services test-story  ## Run the tests that need only what the demo needs
