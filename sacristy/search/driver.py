@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -77,10 +78,15 @@ def end_when_told(folder: str) -> None:
     Trainings end in their own time. The search removes the folder too, unless it is dead.
     """
     sys.stdin.read()
-    threading.Timer(SHUTDOWN_S, os._exit, [1]).start()
+    threading.Timer(SHUTDOWN_S, leave, [folder, 1]).start()
     ray.shutdown()
+    leave(folder, 0)
+
+
+def leave(folder: str, code: int) -> None:
+    """End this process at once, whatever its other threads are at."""
     shutil.rmtree(folder, ignore_errors=True)
-    os._exit(0)
+    os._exit(code)
 
 
 def main() -> None:
@@ -90,11 +96,12 @@ def main() -> None:
     lock = threading.Lock()
 
     def emit(event: dict[str, Any]) -> None:
-        with lock:
+        with lock, suppress(BrokenPipeError):  # the search died: its closed pipe ends this process in a moment
             told.write(json.dumps(event) + "\n")
 
     plan = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_when_told, args=[plan["folder"]], daemon=True).start()
+    ending = threading.Thread(target=end_when_told, args=[plan["folder"]])
+    ending.start()
     try:
         if plan["address"]:
             on_cluster(plan, emit)
@@ -106,7 +113,10 @@ def main() -> None:
         emit({"event": "failed", "reason": f"{type(error).__name__}: {error}".splitlines()[0]})
     else:
         emit({"event": "over"})
-    ray.shutdown()
+    finally:
+        with suppress(BrokenPipeError):
+            told.close()
+    ending.join()  # the search reads our log first
 
 
 if __name__ == "__main__":
