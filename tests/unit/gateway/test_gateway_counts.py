@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,7 @@ def test_a_difference_of_means_shrinks_its_interval_with_the_count() -> None:
     assert means_differ(Sample(), Sample())["difference"] is None
 
 
+@hypothesis.settings(max_examples=25)
 @given(st.lists(st.floats(0.2, 5000), min_size=1, max_size=200))
 def test_a_percentile_is_within_a_tenth(values: list[float]) -> None:
     histogram: dict[str, float] = {}
@@ -70,6 +72,7 @@ def test_of_nothing_there_is_no_percentile() -> None:
     assert percentiles({}, 0.5, 0.95) == [None, None]
 
 
+@hypothesis.settings(max_examples=25)
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=40))
 def test_a_label_survives_being_a_field(label: str) -> None:
     field = field_of(label)

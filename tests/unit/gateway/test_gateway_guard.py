@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,11 +24,18 @@ from sacristy.stack.init import init
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with secrets; each test has a copy, for keys take their time."""
+    folder = tmp_path_factory.mktemp("initialised")
+    init(Settings(project=folder, home=folder / "home"))
+    return folder / "home"
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    made = Settings(project=tmp_path, home=tmp_path / "home", mongodb_url="mongodb://127.0.0.1:1")
-    init(made)
-    return made
+def settings(tmp_path: Path, initialised: Path) -> Settings:
+    shutil.copytree(initialised, tmp_path / "home")
+    return Settings(project=tmp_path, home=tmp_path / "home", mongodb_url="mongodb://127.0.0.1:1")
 
 
 @pytest.fixture
