@@ -122,6 +122,15 @@ def test_a_canary_is_tried_compared_and_takes_over(page, address, clone, version
     assert page.locator("[data-canary]").count() == 0
 
 
+def test_the_models_page_compares_both_versions(page, address, versions):
+    page.goto(f"{address}/models/{MODEL}")
+    heads = page.locator("[data-part=comparison] thead")
+    expect(heads).to_contain_text(f"version {versions[0]}")
+    expect(heads).to_contain_text(f"version {versions[1]}")
+    assert page.locator("[data-part=comparison] tbody tr").count() == 3
+    page.goto(f"{address}/operations/models/{MODEL}")
+
+
 def test_it_is_rolled_back_and_the_audit_trail_says_who_and_why(page, clone, versions):
     page.locator("#production").get_by_role("link", name=f"Roll back to {versions[0]}…").click()
     order(page, "Roll back", "too loud")

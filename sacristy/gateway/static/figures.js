@@ -3,6 +3,8 @@
 const many = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
+export const whole = (value) => plain.format(value);
+
 export const count = (value) => (value < 10000 ? plain.format(value) : many.format(value));
 
 export const percent = (share, digits = 1) => (share === null || share === undefined ? "–" : `${(share * 100).toFixed(digits)} %`);

@@ -4,7 +4,7 @@ import { element, graphic } from "./elements.js";
 import { signed } from "./figures.js";
 
 const MOST_WORDS = 8;
-const WEAK = 0.08; // of the strongest: below this a word is left unmarked
+const WEAK = 0.18; // of the strongest: below this a word is left unmarked
 const WORD = /([\p{L}\p{M}\p{N}_][\p{L}\p{M}\p{N}_'’]*|[!?])/u;
 const folded = (text) => text.normalize("NFKC").toLowerCase().normalize("NFKC").replaceAll("’", "'");
 

@@ -1,6 +1,6 @@
 // A text box with a count; and a box for JSON, where the page knows no better form for a schema.
 
-import { count } from "./figures.js";
+import { whole } from "./figures.js";
 
 const NEAR = 0.9; // of the longest text: the count is stressed from here on
 
@@ -15,14 +15,14 @@ export class Writing {
 
   tell() {
     const length = [...this.box.value].length; // as the model counts: code points
-    this.counter.textContent = `${count(length)}${this.longest ? ` of ${count(this.longest)}` : ""} characters`;
+    this.counter.textContent = `${whole(length)}${this.longest ? ` of ${whole(this.longest)}` : ""} characters`;
     this.counter.classList.toggle("near", this.longest > 0 && length > this.longest * NEAR);
   }
 
   fault() {
     if (!this.box.value.trim()) return "There is no text yet: write something first.";
     const over = [...this.box.value].length - this.longest;
-    return this.longest && over > 0 ? `The text is ${count(over)} characters too long.` : "";
+    return this.longest && over > 0 ? `The text is ${whole(over)} characters too long.` : "";
   }
 
   read() {

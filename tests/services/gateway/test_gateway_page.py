@@ -249,6 +249,15 @@ def test_disagreement_is_kept_with_the_prediction_and_moves_the_statistics(visit
     assert "50.0 % (" in page.inner_text("[data-part=table]")
 
 
+def test_statistics_that_cannot_be_had_leave_the_last_ones_and_say_so(visit: Callable[[str], Page]) -> None:
+    page = visit("/models/reviews")
+    page.wait_for_selector(".tiles div")
+    page.route("**/statistics*", lambda route: route.abort())
+    page.get_by_role("button", name="24 h").click()
+    expect(page.locator(".live.stale")).to_contain_text("as of")
+    assert page.locator(".tiles div").count() == 4
+
+
 def test_one_of_many_labels_can_be_named_as_the_right_one(visit: Callable[[str], Page]) -> None:
     page = visit("/models/news")
     write(page, "Oil")
