@@ -75,8 +75,7 @@ def fill(settings: Settings, database: Database[dict[str, Any]], count: int) -> 
             batch.append(template.made(version, label, at_ms, identity, ms))
             template.count(tally, version, label, at_ms, ms)
         database.predictions.insert_many(batch, ordered=False)
-        if random.random() < 0.05:
-            some.append(identity)
+        some.append(identity)
     for collection, operations in tally.operations().items():
         for start in range(0, len(operations), BATCH):
             database[collection].bulk_write(operations[start : start + BATCH], ordered=False)
