@@ -93,7 +93,7 @@ def test_of_two_one_acts_and_each_change_is_deployed_once(shop, operators):
         until(lambda: len(shop.deployed(second)) > before)
     assert (one.leads(), two.leads()).count(True) == 1
     assert load.failures == []
-    assert serves(shop, second)
+    until(lambda: serves(shop, second))  # a node's proxy may send to a replica that is leaving for a moment
     assert len(shop.deployed(second)) == before + 1
     assert one.page("health") == two.page("health") == "well\n"
     assert [one.end(), two.end()] == [0, 0]

@@ -118,7 +118,8 @@ def test_where_it_may_it_does_without(served):
     try:
         served.deploy("staging")
         assert served.answer("staging")["version"] == number(served.versions[1])
-        limits = served.pods("sacristy-staging")[-1]["spec"]["containers"][0]["resources"]["limits"]
+        (pod,) = (each for each in served.pods("sacristy-staging") if "deletionTimestamp" not in each["metadata"])
+        limits = pod["spec"]["containers"][0]["resources"]["limits"]
         assert "nvidia.com/gpu" not in limits
     finally:
         served.toml(tuple(reversed(FALLBACK)), *NO_GPU)
