@@ -39,10 +39,36 @@ function guarded(handler) {
     };
     response.setHeader("X-Content-Type-Options", "nosniff");
     response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
+    awaitFile(request, response);
     if (request.url.includes("/files/preview/")) response.setHeader("Content-Security-Policy", PREVIEW_POLICY);
     handler(request, response);
   };
 }
+
+// As published, the server ends when it is asked for a file that is not there. Here that request gets a 404.
+const waiting = new Map(); // the responses that a file's id is awaited by
+
+function awaitFile(request, response) {
+  const [, id] = /\/files\/[a-z]+\/([0-9a-f]{24})/.exec(request.url) || [];
+  if (!id) return;
+  waiting.set(id, (waiting.get(id) || new Set()).add(response));
+  response.on("close", () => {
+    waiting.get(id).delete(response);
+    if (!waiting.get(id).size) waiting.delete(id);
+  });
+}
+
+process.on("uncaughtException", (error) => {
+  const [, id] = /^file with id ([0-9a-f]{24}) not opened/.exec(error.message) || [];
+  if (!id) {
+    console.error(error);
+    process.exit(1);
+  }
+  for (const response of waiting.get(id) || []) {
+    if (!response.headersSent) response.writeHead(404, { "Content-Type": "text/plain" });
+    response.end("there is no such file\n");
+  }
+});
 
 const createServer = http.createServer;
 http.createServer = (handler) => createServer(guarded(handler));
