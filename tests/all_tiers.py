@@ -39,7 +39,7 @@ class Tier:
 TIERS = (
     Tier("slow"),
     Tier("ray"),
-    Tier("browser", ("chromium",), ("chromium",)),
+    Tier("browser", ("chromium", "npm"), ("chromium", "npm")),
     Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
     Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
     Tier(
