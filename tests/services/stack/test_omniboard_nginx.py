@@ -121,6 +121,7 @@ def test_this_sites_own_pages_may_write_and_others_may_not(front: Front) -> None
 
 def test_previews_are_sandboxed_and_nothing_allows_other_sites(front: Front) -> None:
     preview = front.ask("GET", "/sacristy/api/v1/files/preview/0123456789abcdef01234567")
+    assert preview.status == 404  # as published, the server would have ended
     assert preview.headers["Content-Security-Policy"].startswith("sandbox")
     assert preview.headers["X-Content-Type-Options"] == "nosniff"
     headers = front.ask("GET", RUNS).headers
