@@ -59,7 +59,9 @@ def environment(settings: Settings, *, local: bool) -> dict[str, str]:
         "RAY_prestart_worker_first_driver": "0",
         "RAY_worker_niceness": "0",  # as fast as any training; it would be 15
     }
-    return kept | ours | (alone if local else {})
+    found = kept | ours | (alone if local else {})
+    # Ray's client shows its token only where it is told to, unlike Ray's own parts.
+    return found | ({"RAY_AUTH_MODE": "token"} if "RAY_AUTH_TOKEN" in found else {})
 
 
 class Driver:

@@ -29,6 +29,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture
 def cluster(bench: Any) -> Iterator[str]:
     """Start a head with one core and a token, as the stack's pods know the database, and return its address."""
@@ -49,6 +54,7 @@ def cluster(bench: Any) -> Iterator[str]:
     argv += ["--include-dashboard=false", "--node-ip-address=127.0.0.1", "--object-store-memory=80000000"]
     with (bench.folder / "head").open("wb") as printed:
         head = subprocess.Popen(argv, cwd=ROOT, env=bench.environment, stdout=printed, stderr=printed)
+    bench.until(lambda: answers(port))
     yield f"ray://127.0.0.1:{port}"
     head.terminate()
     head.wait(60)
