@@ -1329,3 +1329,11 @@ class SearchFailed(SacristyError):
     def detail(self) -> str:
         """The last lines that Ray printed."""
         return str(self.fields.get("cause", ""))
+
+
+class AnotherActs(SacristyError):
+    """An operator holds the lease, and this one was to act once."""
+
+    what = "another operator acts; after {waited_s} s it still did"
+    next = "it does what is due; sacristy status shows what runs"
+    http_status = 409

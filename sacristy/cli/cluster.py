@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from typing import Annotated
 
 import typer
@@ -14,9 +15,9 @@ import typer
 from sacristy.cli.arguments import ModelName
 from sacristy.cli.printing import JsonFlag, done, emit, timed
 from sacristy.cli.workbench import Workbench
-from sacristy.errors import CannotListen
+from sacristy.errors import AnotherActs, CannotListen
 from sacristy.names import Reference, Stage
-from sacristy.operator.lease import Lease
+from sacristy.operator.lease import LEASE_S, Lease
 from sacristy.operator.loop import EVERY_S, Operator
 from sacristy.operator.telemetry import Page
 from sacristy.operator.watch import Watch
@@ -61,6 +62,7 @@ def run(
     page = serve(kept, listen, every) if listen else None
     with timed() as clock:
         if once:
+            require_lease(kept.lease)
             kept.turn(whole=True)
             kept.finish()
             kept.lease.release()
@@ -84,6 +86,15 @@ def operator_of(bench: Workbench) -> Operator:
     place = settings.cluster.routes
     publisher = Publisher(Cluster(settings.cluster), place, settings.routes_file) if place else None
     return Operator(yards, settings.target, lambda: model_names(settings.project), watch, lease, publisher=publisher)
+
+
+def require_lease(lease: Lease, patience_s: float = LEASE_S + 5) -> None:
+    """Wait until nobody else acts: one that was killed is followed when its lease is over. Raises AnotherActs."""
+    deadline = time.monotonic() + patience_s
+    while not lease.hold():
+        if time.monotonic() > deadline:
+            raise AnotherActs(waited_s=round(patience_s))
+        time.sleep(0.2)
 
 
 def serve(kept: Operator, listen: str, every: float) -> Page:

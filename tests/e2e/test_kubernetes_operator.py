@@ -55,6 +55,7 @@ def operators(shop, unused_ports):
     for each in made:
         if each.process.poll() is None:
             each.end()
+        each.log.close()
 
 
 @pytest.fixture
