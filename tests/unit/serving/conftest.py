@@ -62,15 +62,20 @@ EXPLAIN = """
 """
 
 
+def fill(folder):
+    """Write what an image's app folder holds."""
+    for name in ("model", "weights"):
+        (folder / name).mkdir()
+    (folder / "model" / "serve.py").write_text(SERVE)
+    (folder / "model" / "model.toml").write_text(LIMITS)
+    (folder / "weights" / "golden.json").write_text(json.dumps(GOLDEN))
+    (folder / "baseline.json").write_text(json.dumps({"schema": 1, "model": "tiny", "version": "7.1", "run": 7}))
+    return folder
+
+
 @pytest.fixture
 def app_folder(tmp_path):
-    for name in ("model", "weights"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "model" / "serve.py").write_text(SERVE)
-    (tmp_path / "model" / "model.toml").write_text(LIMITS)
-    (tmp_path / "weights" / "golden.json").write_text(json.dumps(GOLDEN))
-    (tmp_path / "baseline.json").write_text(json.dumps({"schema": 1, "model": "tiny", "version": "7.1", "run": 7}))
-    return tmp_path
+    return fill(tmp_path)
 
 
 @pytest.fixture
@@ -86,9 +91,11 @@ def explaining_client(app_folder, tmp_path_factory):
     return create_app(folder).test_client()
 
 
-@pytest.fixture
-def text_client(app_folder):
-    (app_folder / "model" / "serve.py").write_text(TEXT)
+@pytest.fixture(scope="session")
+def text_client(tmp_path_factory):
+    """A client of a model for texts; it answers the same for ever, so there is one for all tests."""
+    folder = fill(tmp_path_factory.mktemp("texts"))
+    (folder / "model" / "serve.py").write_text(TEXT)
     golden = [{"instance": "abc", "prediction": {"letters": 3}}]
-    (app_folder / "weights" / "golden.json").write_text(json.dumps(golden))
-    return create_app(app_folder).test_client()
+    (folder / "weights" / "golden.json").write_text(json.dumps(golden))
+    return create_app(folder).test_client()
