@@ -99,15 +99,6 @@ def deploy(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: 
         return _replace(yard, deployment, old, progress)
 
 
-def withdraw(yard: Yard, model: str, stage: Stage) -> bool:
-    """Stop what answers for a stage; say whether something did."""
-    with release_lock(yard.database, f"{model}:{stage}", "withdrawal", yard.user):
-        old = current(yard, model, stage)
-        set_route(yard.settings.routes_file, model, stage, None)
-        retire(yard, old)
-    return old is not None
-
-
 def _replace(yard: Yard, deployment: Deployment, old: Route | None, progress: Progress) -> Deployment:
     image, stage = deployment.image, deployment.stage
     clock = Clock(deployment.parts)
