@@ -1,7 +1,12 @@
 """What the tests of several tiers share: one Docker engine for a session."""
 
+import signal
+
 import pytest
 from engine import Engine, missing
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs in its background so; tests send it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
