@@ -21,6 +21,7 @@ from sacristy.stack.composed.place import Place, place_of
 from sacristy.weights.atomic import writing
 
 STATIC = ("registry", "nginx", "prometheus", "rabbitmq")
+CONTEXTS = (*STATIC, "sacristy", "mongodb", "omniboard")
 PROJECT = ("Pipfile", "ceph")
 MODE = 0o755
 

@@ -15,7 +15,7 @@ from sacristy.commands import feed, run
 from sacristy.errors import CommandFailed, ProgramMissing, ServiceUnhealthy
 from sacristy.settings import Settings
 from sacristy.stack.composed import commands
-from sacristy.stack.composed.contexts import gather
+from sacristy.stack.composed.contexts import CONTEXTS, gather
 from sacristy.stack.composed.place import PROFILES, STATE, Place, place_of
 from sacristy.stack.status import ServiceState
 
@@ -147,6 +147,8 @@ def _compose(program: Sequence[str], place: Place, profiles: Sequence[str], *wor
 
 def _built(place: Place, profiles: Sequence[str], program: Sequence[str]) -> bool:
     """Say whether the engine has every image that the profiles name."""
+    for name in CONTEXTS:  # docker-compose 1 reads no file whose build folders are not there
+        (place.contexts / name).mkdir(parents=True, exist_ok=True)
     text = _compose(program, place, profiles, "config", within_s=ASK_WITHIN_S)
     names = {line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("    image: ")}
     try:
