@@ -48,6 +48,7 @@ def test_an_answer_names_model_version_digest_and_run(demos):
     by_command = json.loads(clone.run("predict", "digits", "--json", json.dumps(body))[0])
     by_input = json.loads(clone.run("predict", "digits", "--json", "-", text_in=json.dumps(body))[0])
     by_http = ask(f"{second['page']}/predict", body, clone.token)
+    assert len({answer.pop("prediction_id") for answer in (by_command, by_input, by_http)}) == 3
     assert by_command == by_input == by_http
     assert by_http.keys() == {"predictions", "model", "version", "digest", "run"}
 
