@@ -157,6 +157,22 @@ def test_a_stage_moves_between_targets_without_a_failed_request(released):
     assert "gunicorn" in clone.run("logs", "digits")[0]
 
 
+def test_a_canary_beside_it_takes_over_and_one_command_goes_back(released):
+    clone = released.clone
+    gateway = clone.json("status")["services"]["gateway"]["url"]
+    clone.run("train", "digits", "with", "epochs=12")
+    second = clone.json("release", "digits")["version"]
+    with Load(f"{gateway}/models/digits/predict", INSTANCE, clone.token) as load:
+        clone.run("deploy", "digits", "--canary", "50")
+        assert len([name for name in containers(released) if "production" in name]) == 2
+        clone.run("canary", "digits", "--promote", "--why", "it agrees")
+        assert container_of(released, "production")[0]["version"] == second
+        clone.run("rollback", "digits", "production", "--why", "to see it work")
+    assert load.failures == []
+    assert set(load.versions) == {released.built["version"], second}
+    assert container_of(released, "production")[0]["version"] == released.built["version"]
+
+
 def test_another_machine_builds_the_same_image(released):
     shutil.rmtree(released.clone.home / "images")
     again = released.clone.json("build", "digits", "--run", released.built["version"])
