@@ -46,7 +46,8 @@ def test_without_mongod_nothing_starts_and_the_mend_is_named(
 
 
 def test_a_start_that_was_cut_off_is_completed(settings: Settings, until: Until) -> None:
-    mongodb._initiate(start_mongod(settings, until))  # a replica set, and no user yet
+    port = start_mongod(settings, until)
+    mongodb._initiate(port, f"{mongodb.HOST}:{port}")  # a replica set, and no user yet
     assert up(settings)[MONGODB].ready
 
 
