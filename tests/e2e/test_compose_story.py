@@ -199,6 +199,7 @@ def test_wiped_it_is_restored_from_a_backup_and_verified(released, tmp_path):
     assert released.engine.docker("ps", "--quiet") == ""
     released.engine.docker("volume", "rm", "sacristy_mongodb", "sacristy_store")
     released.site.run("up", "--compose")
+    (released.ops.home / "secrets" / "mongodb-admin").write_text(released.secret("mongodb-admin"))  # a restore needs it
     restored = released.ops.json("restore", str(tmp_path / "backup"))
     assert restored["verified"]["missing"] == []
     assert released.ops.json("runs") == before
