@@ -45,6 +45,7 @@ def test_a_model_is_asked_by_command_and_over_http(clone):
     by_command = json.loads(clone.run(*shlex.split(command)[1:])[0])
     line = curl.replace("http://127.0.0.1:8600", gateway)
     by_http = json.loads(subprocess.run(["bash", "-c", line], cwd=clone.folder, check=True, capture_output=True).stdout)
+    assert by_command.pop("prediction_id") != by_http.pop("prediction_id")
     assert by_command == by_http
     assert by_http["predictions"][0]["label"] == "0"
     assert SACRISTY.exists()
