@@ -100,7 +100,9 @@ def test_a_cluster_that_is_away_is_one_line(waiting, tmp_path):
 
 
 def test_a_namespace_that_is_missing_is_one_line(waiting):
-    assert "has no namespace nowhere-staging" in refused(waiting, SACRISTY_CLUSTER__NAMESPACE="nowhere")
+    assert "has no namespace nowhere-staging" in refused(
+        waiting, SACRISTY_CLUSTER__NAMESPACE="nowhere", SACRISTY_CLUSTER__KUBECONFIG=str(waiting.rig.kubeconfig)
+    )
 
 
 def test_a_pod_for_which_no_node_has_room_is_one_line(waiting):
