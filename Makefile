@@ -42,7 +42,7 @@ check: setup  ## Lint, format and types
 	$(BIN)/mypy
 
 test-unit: setup  ## Unit tests: no service
-	$(BIN)/pytest -q -n 2 -p no:schemathesis $(UNIT)  # its plugin takes a second in each process
+	$(BIN)/pytest -q -n 2 --dist worksteal -p no:schemathesis $(UNIT)  # its plugin takes a second in each process
 
 test-local: setup  ## With real git, real processes and this disk; no service
 	$(BIN)/pytest -q -n 2 $(LOCAL)
