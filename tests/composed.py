@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import urllib3
 from engine import BASE, Engine
 from lonely_host import Host
-from story import ROOT, SACRISTY, Clone
+from story import SACRISTY, Clone, Load
 
 NAME = "sacristy.test"
 SITES = ("omniboard", "registry", "store", "mongodb", "jenkins", "prometheus")
@@ -115,8 +114,7 @@ class Composed:
         self._undo.close()
 
     def _clone(self, folder: Path) -> Clone:
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-        made = Entered(folder, folder / ".sacristy")
+        made = Entered.made(folder)
         made.within = self.host.enter
         made.environment |= self.engine.environment
         return made
@@ -136,34 +134,23 @@ class Entered(Clone):
         return done.stdout, done.stderr
 
 
-class Asking:
-    """Two who keep asking for digits; `failures` are those that got no answer, or not 200."""
+class Asking(Load):
+    """The same through the one door, for digits."""
+
+    pause_s = 0.1
 
     def __init__(self, composed: Composed) -> None:
-        self.composed, self.answers, self.failures = composed, 0, []
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._loop) for _ in range(2)]
+        super().__init__("", DIGITS)
+        self.composed = composed
 
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _loop(self):
-        while not self._over.wait(0.1):
-            try:
-                answer = self.composed.predict()
-                if answer.status == 200:
-                    self.answers += 1
-                else:
-                    self.failures.append(f"{answer.status} {answer.data[:200]}")
-            except urllib3.exceptions.HTTPError as error:
-                self.failures.append(str(error))
+    def _version(self) -> str:
+        try:
+            answer = self.composed.predict()
+        except urllib3.exceptions.HTTPError as error:
+            raise OSError(str(error)) from None
+        if answer.status != 200:
+            raise OSError(f"{answer.status} {answer.data[:200]}")
+        return str(answer.json()["version"])
 
 
 def open_ports(address: str) -> list[int]:

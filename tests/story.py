@@ -26,6 +26,12 @@ class Clone:
             "PYTHONPATH": str(folder),
         }
 
+    @classmethod
+    def made(cls, folder):
+        """Clone what is committed here into a folder, with a home of its own."""
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+        return cls(folder, folder / ".sacristy")
+
     def run(self, *words, code=0, text_in=None, timeout=280):
         """Run the command, which must end with `code`; return (standard output, standard error)."""
         argv = [str(SACRISTY), *words]
@@ -59,6 +65,8 @@ class Clone:
 class Load:
     """Somebody who keeps asking, and remembers each answer's version, or why there was none."""
 
+    pause_s = 0.01
+
     def __init__(self, url, body, token=""):
         self.url, self.body, self.token = url, body, token
         self.versions, self.failures = [], []
@@ -76,11 +84,15 @@ class Load:
             thread.join()
 
     def _loop(self):
-        while not self._stop.wait(0.01):
+        while not self._stop.wait(self.pause_s):
             try:
-                self.versions.append(ask(self.url, self.body, self.token)["version"])
+                self.versions.append(self._version())
             except OSError as error:
                 self.failures.append(str(error))
+
+    def _version(self):
+        """Ask once; return the answer's version, or raise OSError."""
+        return ask(self.url, self.body, self.token)["version"]
 
 
 def ask(url, body, token=""):

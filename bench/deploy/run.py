@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -78,8 +77,7 @@ class local:
 
         self.place = tempfile.TemporaryDirectory()
         folder = Path(self.place.name) / "project"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-        self.clone = Clone(folder, folder / ".sacristy")
+        self.clone = Clone.made(folder)
         self.clone.run("init")
         self.clone.run("up")
         versions = []
@@ -111,7 +109,6 @@ class clustered:
         self.ends = contextlib.ExitStack()
         place = Path(self.ends.enter_context(tempfile.TemporaryDirectory(prefix="sacristy-bench-")))
         folder = place / "project"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
         mongod = Mongod(place / "mongod", find_mongod()).start().initiate()
         self.ends.callback(mongod.close)
         (place / "registry").mkdir()
@@ -120,7 +117,7 @@ class clustered:
         self.ends.callback(server.kill)
         cluster = rig.Rig(place / "rig")
         self.ends.callback(cluster.close)
-        shop = Shop(Clone(folder, folder / ".sacristy"), cluster, server, mongod)
+        shop = Shop(Clone.made(folder), cluster, server, mongod)
         shop.open()
         shop.bring(shop.versions[0])
         return shop.clone, shop.versions, shop.url()

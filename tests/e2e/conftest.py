@@ -1,7 +1,6 @@
 """Clones of this repository with stacks of their own, for all stories of a session."""
 
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +11,13 @@ from engine import BASE
 from lampshop import Shop
 from services.conftest import mongod, mongod_program  # noqa: F401 - the fixtures
 from services.images.conftest import one_server  # noqa: F401 - the fixture
-from story import ROOT, Clone
+from story import Clone
 
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clone") / "project"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-    made = Clone(folder, folder / ".sacristy")
+    made = Clone.made(folder)
     made.run("init")
     yield made
     made.run("down")
@@ -30,8 +28,7 @@ def clone(tmp_path_factory):
 def contained(engine, tmp_path_factory):
     """A clone whose models run as containers, with the environment image built and pushed."""
     folder = tmp_path_factory.mktemp("contained") / "project"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-    made = Clone(folder, folder / ".sacristy")
+    made = Clone.made(folder)
     made.environment |= engine.environment | {"SACRISTY_TARGET": "docker", "SACRISTY_SERVING_BASE": BASE}
     try:
         made.run("init")
@@ -53,8 +50,7 @@ def shop(request, tmp_path_factory):
         cluster = rig.Rig(Path(place) / "run")
         try:
             folder = tmp_path_factory.mktemp("clustered") / "project"
-            subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-            made = Shop(Clone(folder, folder / ".sacristy"), cluster, server, database)
+            made = Shop(Clone.made(folder), cluster, server, database)
             made.open()
             yield made
             made.clone.run("down")

@@ -171,7 +171,7 @@ def test_killed_each_service_comes_back_and_models_keep_answering(released):
             released.kill(service)
         until(released.healthy, 180, "not everything became healthy again")
     assert asking.failures == []
-    assert asking.answers > 50
+    assert len(asking.versions) > 50
     for service in ("gateway", "nginx"):
         released.kill(service)
         until(lambda: answered(released))

@@ -5,16 +5,15 @@ import subprocess
 
 import psutil
 import pytest
-from story import ROOT, SACRISTY, Clone
+from story import SACRISTY, Clone
 
 
 @pytest.fixture
 def used(tmp_path):
     """A clone whose stack runs, with the environment of this checkout."""
     folder = tmp_path / "project"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    made = Clone.made(folder)
     (folder / ".venv").symlink_to(SACRISTY.parents[1])
-    made = Clone(folder, folder / ".sacristy")
     made.run("up")
     yield made
     made.run("down")

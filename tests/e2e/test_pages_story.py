@@ -1,7 +1,6 @@
 """Both pages, the whole way in a real browser: promote, ask, disagree, canary, take over, roll back."""
 
 import shutil
-import subprocess
 
 import pytest
 from playwright.sync_api import expect
@@ -21,8 +20,7 @@ MODEL = "lamp"  # tests/lamp: trained in a second, in the environment of digits
 def clone(tmp_path_factory):
     """A stack without Omniboard, with two versions of a small model in staging, one after the other."""
     folder = tmp_path_factory.mktemp("pages") / "project"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-    made = Clone(folder, folder / ".sacristy")
+    made = Clone.made(folder)
     made.environment["SACRISTY_OMNIBOARD_URL"] = "http://127.0.0.1:9"  # a site's own, which is away
     there = folder / "models" / MODEL
     shutil.copytree(ROOT / "tests" / MODEL, there, ignore=shutil.ignore_patterns("__pycache__"))
