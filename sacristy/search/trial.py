@@ -130,5 +130,10 @@ def environment(config: dict[str, Any], given: Any, token: str) -> dict[str, str
 
 
 def _end_with_worker() -> None:
-    """Have the kernel send SIGTERM to the training when this worker dies, however it does."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    """Have the kernel send SIGHUP to the training when this worker dies, however it does.
+
+    Not SIGTERM: a worker is often killed while it waits for a training that it has told to end, and a second SIGTERM
+    would cut that off before everything is stored.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGHUP)

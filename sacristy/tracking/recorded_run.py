@@ -22,11 +22,12 @@ from sacristy.tracking.observer import JournalObserver
 from sacristy.tracking.quiet_sacred import SETTINGS, Run
 from sacristy.tracking.values import NotANumber, as_number
 
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived. Not an Exception, so that a training loop's `except Exception` does not swallow it."""
+    """SIGTERM or SIGHUP arrived. Not an Exception, so that a training loop's `except Exception` does not swallow it."""
 
     STATUS = "INTERRUPTED"
 
@@ -40,7 +41,7 @@ class RecordedRun(Run):
     _monotonic_start = 0.0
 
     def __call__(self, *args: Any) -> Any:
-        """Run; SIGTERM ends it as INTERRUPTED with everything stored and exit code 143."""
+        """Run; SIGTERM, or the end of its terminal, ends it as INTERRUPTED with everything stored and exit code 143."""
         if self.unobserved:
             return super().__call__(*args)
         name, folder = self.experiment.path, Path(self.experiment.base_dir)
@@ -110,11 +111,15 @@ def _terminations() -> Iterator[None]:
         return
 
     def terminate(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends the waiting at once
+        for each in before:
+            # A second SIGTERM ends the waiting at once; a terminal or a parent that goes too asks for nothing more.
+            signal.signal(each, signal.SIG_DFL if each == signal.SIGTERM else signal.SIG_IGN)
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    asked = [each for each in ENDINGS if signal.getsignal(each) is not signal.SIG_IGN]  # nohup ignores one
+    before = {each: signal.signal(each, terminate) for each in asked}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

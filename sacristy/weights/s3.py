@@ -21,6 +21,7 @@ from sacristy.settings import Settings
 from sacristy.weights.atomic import part
 from sacristy.weights.cache import Cache
 from sacristy.weights.s3_client import ATTEMPTS, MISSING, asking, code_of, open_client
+from sacristy.weights.s3_direct import Direct
 from sacristy.weights.s3_download import RangeReader, download
 from sacristy.weights.s3_upload import Bucket, upload_large
 from sacristy.weights.store import Blob, Progress, silent
@@ -60,6 +61,11 @@ class S3Store:
         with asking(self.location):
             return open_client(self._settings, self._user, self._attempts, self._keys)
 
+    @cached_property
+    def direct(self) -> Direct:
+        """The shorter way for small files."""
+        return Direct(self.client, self.bucket)
+
     def put(self, path: Path, progress: Progress = silent) -> tuple[str, int]:
         """Hash and send a file in one pass. See Store.put; also raises StoreAway, StoreRefused or StoreFull.
 
@@ -79,16 +85,21 @@ class S3Store:
     def get(self, digest: str, target: Path, progress: Progress = silent, size: int | None = None) -> None:
         """Bring a blob, from this node's cache if it is there. See Store.get; also raises StoreAway, StoreRefused."""
         if size is not None and size < CACHED_FROM:  # it is in no cache: no lock is needed
-            self._bring(digest, target, progress)
+            self._bring(digest, target, progress, small=True)
             return
         with self.cache.entry(digest) as entry:
             if not entry.give(target, progress) and self._bring(digest, target, progress) >= CACHED_FROM:
                 entry.keep(target)
                 self.cache.trim(CACHE_LIMIT)
 
-    def _bring(self, digest: str, target: Path, progress: Progress) -> int:
+    def _bring(self, digest: str, target: Path, progress: Progress, *, small: bool = False) -> int:
         with asking(self.location), part(target.parent, target.name) as file:
-            size = download(self, digest, file, RANGE, progress)
+            content = self.direct.get(blob_key(digest)) if small else None
+            if content is not None and f"sha256:{hashlib.sha256(content).hexdigest()}" == digest:
+                file.write(content)
+                progress(size := len(content))
+            else:  # whatever is wrong with it is found out, and said, by the longer way
+                size = download(self, digest, file, RANGE, progress)
             file.publish(target, kept=False)
         return size
 
@@ -162,7 +173,7 @@ class S3Store:
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if len(content) >= CACHED_FROM and self.has(digest):
             self.renew(digest)
-        else:
+        elif not self.direct.put(blob_key(digest), content):
             self.client.put_object(Bucket=self.bucket, Key=blob_key(digest), Body=content)
         progress(len(content))
         return digest

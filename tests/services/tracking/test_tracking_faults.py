@@ -156,6 +156,27 @@ def test_sigterm_ends_a_run_as_interrupted_with_everything_stored(bench):
     assert_whole(bench, run, count, "INTERRUPTED")
 
 
+@pytest.mark.parametrize("endings", [(signal.SIGHUP, signal.SIGHUP), (signal.SIGTERM, signal.SIGHUP)])
+def test_a_parent_or_terminal_that_goes_ends_it_as_well_and_never_cuts_that_off(bench, endings):
+    trainer = bench.start(env={"FOR": 60})
+    bench.wait_for_run()
+    for ending in endings:
+        trainer.send_signal(ending)
+        time.sleep(0.02)
+    trainer.communicate(timeout=30)
+    assert trainer.returncode == 143
+    run = bench.newest()
+    assert_whole(bench, run, len(bench.points(run)), "INTERRUPTED")
+
+
+def test_what_nohup_began_goes_on_without_its_terminal(bench):
+    trainer = bench.start(env={"FOR": 3}, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    bench.wait_for_run()
+    trainer.send_signal(signal.SIGHUP)
+    trainer.communicate(timeout=30)
+    assert trainer.returncode == 0
+
+
 def limit_files():
     import resource
 

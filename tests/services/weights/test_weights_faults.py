@@ -150,7 +150,8 @@ def test_an_upload_that_was_killed_goes_on_where_it_was(shaky, store, settings, 
     there = len(list_parts(store))
     faulty.faults, faulty.asked[:] = [], []
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    assert faulty.count("PUT", "partNumber") == parts - there <= 2
+    # One that was on its way may have arrived after the kill.
+    assert 1 <= faulty.count("PUT", "partNumber") <= parts - there <= 2
     store.get(done.stdout.strip(), tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == path.read_bytes()
 
