@@ -37,18 +37,19 @@ def main() -> None:
         print(table())
     elif options.what == "process":
         with local() as (clone, versions, url):
-            print(rollouts(clone, versions, url, options.times, "digits"))
+            print(rollouts(clone, versions, url, options.times, "digits", clone.token))
     else:
         with clustered() as (clone, versions, url):
             print(rollouts(clone, versions, url, options.times, "lamp"))
 
 
-def rollouts(clone, versions, url, times, model):
+def rollouts(clone, versions, url, times, model, token=""):
     """Let production go to and fro while somebody asks; return the table of the parts, medians in seconds."""
-    from story import Load
+    from story import Load, ask
 
     parts, backs = {}, []
-    with Load(f"{url}/predict", INSTANCE) as load:
+    ask(f"{url}/predict", INSTANCE, token)  # what fails without any rollout says nothing
+    with Load(f"{url}/predict", INSTANCE, token) as load:
         for number in range(times):
             start = time.monotonic()
             back = number % 2 == 1

@@ -17,7 +17,9 @@ from sacristy.targets.target import Image
 HOME = "dev.sacristy.home"
 POLL_S = 0.2
 SCHEDULING_S = 15.0  # to find a node: one may be about to be free
+MAKING_S = 20.0  # to make a container at the second or third try: a volume or a secret may come late
 BEGINNING_S = 300.0  # to pull the image too
+PATIENCE_S = {"Unschedulable": SCHEDULING_S, "NotMade": MAKING_S}
 CANDIDATE_S = 24 * 3600  # one whose operator was lost with its machine ends by itself; so does a canary
 
 
@@ -85,17 +87,13 @@ def _begin(cluster: Cluster, image: Image, place: str, own: str) -> None:
             return
         waited = time.monotonic() - start
         found = hindrance(pod) if pod else Hindrance("Deleted", "its pod was deleted")
-        if found and (not found.passing or waited > _patience(found)):
+        if found and (not found.passing or waited > PATIENCE_S.get(found.kind, BEGINNING_S)):
             first = before if before and before.kind == found.kind else found  # later it says only that it waits
             raise _not_started(image, first, place, own)
         before = found or before
         if waited > BEGINNING_S:
             raise _not_started(image, Hindrance("Slow", f"it did not begin within {waited:.0f} s"), place, own)
         time.sleep(POLL_S)
-
-
-def _patience(found: Hindrance) -> float:
-    return SCHEDULING_S if found.kind == "Unschedulable" else BEGINNING_S
 
 
 def _not_started(image: Image, found: Hindrance, place: str, own: str) -> PodNotStarted:
