@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 import yaml
-from story import ROOT, Load, ask
+from nodeport import NodePortLoad
+from story import ROOT, ask
 from thin import push_environment
 
 from sacristy.settings import Role
@@ -106,7 +107,7 @@ class Shop:
         return ask(f"{self.url(stage)}/predict", INSTANCE)
 
     def load(self, stage="production"):
-        return Load(f"{self.url(stage)}/predict", INSTANCE)
+        return NodePortLoad(f"{self.url(stage)}/predict", INSTANCE)
 
     def pods(self, namespace="sacristy-production"):
         return self.rig.get("--namespace", namespace, "pods")["items"]
