@@ -1099,11 +1099,19 @@ class JenkinsParametersTooLong(SacristyError):
     http_status = 413
 
 
+class JenkinsParametersUndeclared(SacristyError):
+    """Parameters that a job does not declare; Jenkins would take the build without them."""
+
+    what = "{job} does not declare {names}, which Jenkins would drop in silence"
+    next = "sacristy jenkins sync puts it right"
+    http_status = 409
+
+
 class BuildCancelled(SacristyError):
     """A build that was taken out of the queue before it began."""
 
     what = "the build of {job} was cancelled in the queue"
-    next = "sacristy jenkins build {model}"
+    next = "start it again; sacristy jenkins status {model} shows what the job did last"
     http_status = 409
 
 

@@ -238,6 +238,11 @@ class Settings(BaseSettings):
         return self.jenkins_url, self.jenkins_user, given.get_secret_value() if given else self.secret("jenkins-token")
 
     @property
+    def has_jenkins(self) -> bool:
+        """Whether there is a Jenkins to release by: the stack then watches for runs that are tagged."""
+        return bool(self.jenkins_url and self.jenkins_user)
+
+    @property
     def images_folder(self) -> Path:
         """Images built here and not pushed yet: one OCI layout for each model."""
         return self.home / "images"

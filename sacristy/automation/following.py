@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -87,12 +88,13 @@ def follow(client: Client, job: str, build: int, write: Say, say: Say = lambda _
     """
     page, position, quiet = f"{job_path(job)}/{build}", 0, 0
     waiting: set[str] = set()
+    text = codecs.getincrementaldecoder("utf-8")("replace")  # what is sent may end in the middle of a character
     while True:
         address = f"{page}/logText/progressiveText?start={position}"
         answer = _patiently(client, say, partial(client.get, address, f"log of {job} #{build}", patience_s=0))
         size = int(answer.headers.get("X-Text-Size", position))
         if size > position:
-            write(answer.content.decode("utf-8", "replace"))
+            write(text.decode(answer.content))
             quiet = 0
         position = size
         if answer.headers.get("X-More-Data") != "true":

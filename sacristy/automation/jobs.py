@@ -15,6 +15,7 @@ MARK = "Kept by 'sacristy jenkins sync': change it in the repository."
 ROOT_SCRIPT = "Jenkinsfile"
 PROMOTE_SCRIPT = "jenkins/promote.Jenkinsfile"
 PROMOTE_KEEPS = 200
+ALLOW_LOCAL = "-Dhudson.plugins.git.GitSCM.ALLOW_LOCAL_CHECKOUT=true"
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,11 @@ def wanted_jobs(settings: Settings, names: Sequence[str] | None = None) -> list[
 def source_of(settings: Settings) -> Source:
     """Return where the project's code is."""
     return Source(settings.repository, settings.branch, settings.repository_credentials)
+
+
+def is_local(repository: str) -> bool:
+    """Say whether a repository is a folder, which Jenkins refuses to check out unless ALLOW_LOCAL is set."""
+    return repository.startswith(("file:", "/", ".", "~"))
 
 
 def full_name(settings: Settings, job: str) -> str:

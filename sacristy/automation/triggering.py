@@ -12,7 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sacristy.automation.client import Client, Json, NoAnswer, job_path
-from sacristy.errors import InvalidName, JenkinsParametersTooLong, JenkinsUnreachable, JenkinsUnsure
+from sacristy.errors import (
+    InvalidName,
+    JenkinsParametersTooLong,
+    JenkinsParametersUndeclared,
+    JenkinsUnreachable,
+    JenkinsUnsure,
+)
 
 KEY = "KEY"
 KEY_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{3,79}"
@@ -21,6 +27,7 @@ LOOK_BACK = 100  # builds
 LOOKS = 5  # for a request that was not answered
 LOOK_PAUSE_S = 2.0
 PARAMETERS = "actions[parameters[name,value]]"
+DECLARED = "property[parameterDefinitions[name]]"
 
 
 @dataclass(frozen=True)
@@ -44,15 +51,18 @@ def trigger(client: Client, job: str, parameters: Mapping[str, str], key: str, *
 
     `fresh`: the key was made for this call, so that nothing can have it yet. Raises JenkinsUnsure if no answer came and
     the build is not to be seen: asking again later with the same key is safe. Also InvalidName,
-    JenkinsParametersTooLong, JenkinsUnreachable, JenkinsItemMissing, JenkinsFailed.
+    JenkinsParametersTooLong, JenkinsParametersUndeclared, JenkinsUnreachable, JenkinsItemMissing, JenkinsFailed.
     """
     if not re.fullmatch(KEY_PATTERN, key, re.ASCII):
         raise InvalidName(kind="key", value=key, grammar="4 to 80 of A-Z, a-z, 0-9, '.', '_' and '-'")
     size = sum(len(text.encode("utf-8", "surrogateescape")) for pair in parameters.items() for text in pair)
     if size > MOST_BYTES:
         raise JenkinsParametersTooLong(job=job, size=size, most=MOST_BYTES)
-    known = None if fresh else find(client, job, key)
-    return known or _start(client, job, {**parameters, KEY: key}, key)
+    if known := None if fresh else find(client, job, key):
+        return known
+    given = {**parameters, KEY: key}
+    _require_declared(client, job, given)
+    return _start(client, job, given, key)
 
 
 def find(client: Client, job: str, key: str) -> Ticket | None:
@@ -68,6 +78,16 @@ def find(client: Client, job: str, key: str) -> Ticket | None:
         if _has(build, key):
             return Ticket(job, key, build.get("queueId"), build["number"], found=True)
     return Ticket(job, key, waiting, found=True) if waiting is not None else None
+
+
+def _require_declared(client: Client, job: str, given: Mapping[str, str]) -> None:
+    """Raise JenkinsParametersUndeclared: Jenkins drops such in silence, and would train instead of release."""
+    facts = client.get_json(f"{job_path(job)}/api/json?tree={DECLARED}", f"job {job}")
+    declared = {
+        each.get("name") for part in facts.get("property") or () for each in part.get("parameterDefinitions") or ()
+    }
+    if missing := [name for name in given if name not in declared]:
+        raise JenkinsParametersUndeclared(job=job, names=", ".join(missing))
 
 
 def _start(client: Client, job: str, parameters: Mapping[str, str], key: str) -> Ticket:

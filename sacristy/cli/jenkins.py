@@ -1,29 +1,33 @@
-"""jenkins sync, build, approve, abort, status, watch: what drives models from a commit or a run to production."""
+"""jenkins sync, build, promote, approve, abort, status, watch: the way from a commit or a run to production."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from sacristy.automation import approvals
-from sacristy.automation.client import open_client
+from sacristy.automation.client import job_path, open_client
 from sacristy.automation.following import Say, wait_for_build
 from sacristy.automation.following import follow as follow_build
-from sacristy.automation.jobs import full_name, wanted_jobs
+from sacristy.automation.jobs import ALLOW_LOCAL, PROMOTE, full_name, is_local, wanted_jobs
 from sacristy.automation.survey import JobState, running, survey
 from sacristy.automation.sync import Plan, Verb, apply, look, plan
 from sacristy.automation.triggering import new_key, trigger
 from sacristy.automation.watcher import Watcher
-from sacristy.cli.arguments import ModelName
+from sacristy.cli.arguments import ImageName, ModelName, StageName, Why
 from sacristy.cli.printing import JsonFlag, done, emit, out, say, steps, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.names import parse_model, parse_run
+from sacristy.release import promotion
 
 PANEL = "The build server"
 Build = Annotated[int | None, typer.Option("--build", min=1, help="Which build; the newest that fits if not given.")]
 Reason = Annotated[str, typer.Option("--why", help="The reason, kept in the audit trail.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Print the log, and end with the build's result.")]
+Key = Annotated[str, typer.Option("--key", help="A key that was used before never starts a second build.")]
 
 app = typer.Typer(help="Jenkins: jobs from models/, builds, approvals, release by tag.", no_args_is_help=True)
 
@@ -42,6 +46,8 @@ def sync(
     settings = bench.settings
     with timed() as clock:
         client, folder = open_client(settings), settings.jenkins_folder
+        if is_local(settings.repository):
+            say(f"{settings.repository} is on a disk: Jenkins refuses it unless it was started with {ALLOW_LOCAL}")
         wanted = plan(folder, wanted_jobs(settings), look(client, folder), adopt=adopt)
         if not json:
             _show_plan(wanted)
@@ -64,29 +70,35 @@ def build(
         typer.Option(help="The run to release; a new one is trained if not given.", parser=parse_run, metavar="RUN"),
     ] = None,
     why: Reason = "",
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print the log, and end with the build's result.")
-    ] = False,
-    key: Annotated[str, typer.Option("--key", help="A key that was used before never starts a second build.")] = "",
+    follow: Follow = False,
+    key: Key = "",
     json: JsonFlag = False,
 ) -> None:
     """Start a model's job, once. With --follow it ends with 0 for SUCCESS, 1 FAILURE, 3 UNSTABLE, 4 ABORTED."""
     bench = Workbench()
     bench.model(model)
-    client, job = open_client(bench.settings), full_name(bench.settings, model)
-    with timed() as clock:
-        given = {"MODEL": model, "RUN": str(run or ""), "WHY": why}
-        ticket = trigger(client, job, given, key or new_key(), fresh=not key)
-        number = wait_for_build(client, ticket, _quiet_or_say(json))
-        url = f"{client.url}/job/{job.replace('/', '/job/')}/{number}/"
-        facts = {"job": job, "build": number, "url": url, "key": ticket.key, "started_before": ticket.found}
-        if not follow:
-            emit(facts, json, lambda: done(f"{job} #{number} was started: {url}", clock()))
-            return
-        ended = follow_build(client, job, number, _write_to(json), say)
-    emit(facts | {"result": ended.result}, json, lambda: done(f"{job} #{number} ended: {ended.result} {url}", clock()))
-    if ended.exit_code:
-        raise typer.Exit(ended.exit_code)
+    given = {"MODEL": model, "RUN": str(run or ""), "WHY": why}
+    _start(bench, full_name(bench.settings, model), given, key, follow=follow, json=json)
+
+
+@app.command()
+def promote(
+    image: ImageName,
+    stage: StageName,
+    why: Why = "",
+    follow: Follow = False,
+    key: Key = "",
+    json: JsonFlag = False,
+) -> None:
+    """Start the job that moves a stage to an image that passed its test. Production waits for an approval there.
+
+    It is answered with `sacristy jenkins approve promote`. With --follow it ends as `build` does.
+    """
+    bench = Workbench()
+    bench.model(image.model)
+    promotion.require_why(image.model, stage, why)
+    given = {"IMAGE": str(image), "STAGE": str(stage), "WHY": why}
+    _start(bench, full_name(bench.settings, PROMOTE), given, key, follow=follow, json=json)
 
 
 @app.command()
@@ -148,6 +160,23 @@ def watch(
         handled = watcher.reconcile()
     text = f"{len(handled)} tagged runs were looked at"
     emit(handled, json, lambda: done(text, clock()))
+
+
+def _start(bench: Workbench, job: str, given: Mapping[str, str], key: str, *, follow: bool, json: bool) -> None:
+    """Start a job once, and follow it where that is wanted: then its result is the exit code."""
+    client = open_client(bench.settings)
+    with timed() as clock:
+        ticket = trigger(client, job, given, key or new_key(), fresh=not key)
+        number = wait_for_build(client, ticket, _quiet_or_say(json))
+        url = f"{client.url}/{job_path(job)}/{number}/"
+        facts = {"job": job, "build": number, "url": url, "key": ticket.key, "started_before": ticket.found}
+        if not follow:
+            emit(facts, json, lambda: done(f"{job} #{number} was started: {url}", clock()))
+            return
+        ended = follow_build(client, job, number, _write_to(json), say)
+    emit(facts | {"result": ended.result}, json, lambda: done(f"{job} #{number} ended: {ended.result} {url}", clock()))
+    if ended.exit_code:
+        raise typer.Exit(ended.exit_code)
 
 
 def _show_plan(wanted: Plan) -> None:

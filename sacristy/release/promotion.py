@@ -23,7 +23,7 @@ def promote(desk: Desk, image: Image, stage: Stage, why: str, *, adopt: bool = F
     Raises WhyMissing, ReleaseLocked, StageMovedByHand (unless `adopt`), NoEvidence, NotAccepted, ApprovalMissing,
     NotInitialised (no key), TagMoved.
     """
-    _require_why(image.model, stage, why)
+    require_why(image.model, stage, why)
     with release_lock(desk.database, image.model, f"promotion to {stage}", desk.user):
         reach("promote", "locked")
         before = moves.settle(desk, image.model, stage, adopt=adopt).digest
@@ -43,7 +43,7 @@ def rollback(desk: Desk, model: str, stage: Stage, why: str, then: Callable[[], 
     not done twice.
     Raises WhyMissing, ReleaseLocked, StageMovedByHand, NothingToRollBack, ImageNotFound, TagMoved, what `then` raises.
     """
-    _require_why(model, stage, why)
+    require_why(model, stage, why)
     event = _one_back(desk, model, stage, why)
     try:
         then()
@@ -107,6 +107,7 @@ def _summary(proof: Document | None) -> Document | None:
     return {"at": proof["at"], "figures": proof["figures"]} if proof else None
 
 
-def _require_why(model: str, stage: Stage, why: str) -> None:
+def require_why(model: str, stage: Stage, why: str) -> None:
+    """Raise WhyMissing where a move needs a reason and none is given."""
     if stage is Stage.PRODUCTION and not why.strip():
         raise WhyMissing(model=model)

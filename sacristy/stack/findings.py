@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 from sacristy.settings import Role, Settings
 from sacristy.stack.init import FOLDERS, secret_makers, secret_mode
 from sacristy.stack.ports import is_free
-from sacristy.stack.services import MONGODB, OMNIBOARD, log_file
+from sacristy.stack.services import MONGODB, OMNIBOARD, WATCHER, log_file
 from sacristy.stack.status import is_ours, service_states
 from sacristy.supervision import Supervisor
 from sacristy.targets.naming import is_instance
@@ -96,7 +96,7 @@ def check_services(settings: Settings) -> Iterator[Finding]:
     for name, state in service_states(settings).items():
         if state.ready:
             continue
-        level = WARNING if name == OMNIBOARD else ERROR
+        level = WARNING if name in (OMNIBOARD, WATCHER) else ERROR
         yield Finding(
             level, f"{name} is not ready: {state.detail}", f"sacristy up; its log: {log_file(settings, name)}"
         )
@@ -126,6 +126,13 @@ def check_mongodb(settings: Settings) -> Iterator[Finding]:
         yield Finding(WARNING, f"mongodb's clock is {drift:.0f} s away from this one", "set the clocks (NTP)")
 
 
+def check_jenkins(settings: Settings) -> Iterator[Finding]:
+    """A Jenkins that is set in half: nothing watches for tagged runs then."""
+    if settings.jenkins_url and not settings.jenkins_user:
+        what = "jenkins_url is set, but jenkins_user is not: runs that are tagged `release` are not released"
+        yield Finding(WARNING, what, "set jenkins_user (SACRISTY_JENKINS_USER), then: sacristy up")
+
+
 def check_journals(settings: Settings) -> Iterator[Finding]:
     """Runs that ended with events which never reached the database."""
     waiting = [folder.name for folder in settings.journals.glob("*/") if not is_training(folder)]
@@ -141,6 +148,7 @@ CHECKS: tuple[Check, ...] = (
     check_programs,
     check_services,
     check_mongodb,
+    check_jenkins,
     check_journals,
 )
 

@@ -12,10 +12,11 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from sacristy.automation.client import Client
 from sacristy.errors import SacristyError
 from sacristy.settings import Role, Settings
 from sacristy.stack.ceph.health import check_ceph
-from sacristy.stack.services import CEPH, GATEWAY, MONGODB, OMNIBOARD
+from sacristy.stack.services import CEPH, GATEWAY, MONGODB, OMNIBOARD, WATCHER
 from sacristy.tracking.database import reason
 
 TIMEOUT_S = 3.0
@@ -47,6 +48,15 @@ def check_gateway(settings: Settings) -> str:
     return _check_json(settings, settings.service_url(GATEWAY) + "/health")
 
 
+def check_watcher(settings: Settings) -> str:
+    """Ask Jenkins for whom it takes us; without it nothing is released by tag. Does not say that the watcher runs."""
+    try:
+        Client(*settings.jenkins_login, timeout_s=TIMEOUT_S, patience_s=0).whoami()
+    except SacristyError as error:
+        return str(error)
+    return ""
+
+
 def _check_json(settings: Settings, url: str) -> str:
     try:
         trusted = ssl.create_default_context(cafile=settings.gateway_ca) if settings.gateway_ca else None
@@ -65,4 +75,5 @@ CHECKS: dict[str, Callable[[Settings], str]] = {
     OMNIBOARD: check_omniboard,
     GATEWAY: check_gateway,
     CEPH: check_ceph,
+    WATCHER: check_watcher,
 }

@@ -17,6 +17,7 @@ from sacristy.supervision import Program
 MONGODB, OMNIBOARD, GATEWAY, CEPH = "mongodb", "omniboard", "gateway", "ceph"
 SERVICES = (MONGODB, OMNIBOARD, GATEWAY)  # Ceph only where it was asked for: its programs are described in ceph/
 KEEPER = "keeper"  # a program without an address
+WATCHER = "watcher"  # another one, only where there is a Jenkins
 OMNIBOARD_TIMEOUT_MS = 5000
 
 
@@ -53,6 +54,23 @@ def keeper_program(settings: Settings) -> Program:
     argv = (sys.executable, "-m", "sacristy.stack.keeper")
     environment = sacristy_environment(settings)
     return Program(KEEPER, argv, settings.project, log_file(settings, KEEPER), environment, order=200)
+
+
+def watcher_program(settings: Settings) -> Program:
+    """What releases the runs that scientists tag in Omniboard, by way of Jenkins (automation/watcher.py)."""
+    argv = (sys.executable, "-m", "sacristy.cli", "jenkins", "watch")
+    environment = sacristy_environment(settings)
+    environment |= {"SACRISTY_JENKINS_URL": settings.jenkins_url, "SACRISTY_JENKINS_USER": settings.jenkins_user}
+    if settings.jenkins_token:
+        environment["SACRISTY_JENKINS_TOKEN"] = settings.jenkins_token.get_secret_value()
+    return Program(WATCHER, argv, settings.project, log_file(settings, WATCHER), environment, order=350)
+
+
+def service_names(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the services that a project has: some only where they were asked for."""
+    ceph = (CEPH,) if settings.has_ceph else ()
+    watcher = (WATCHER,) if settings.has_jenkins else ()
+    return (*SERVICES, *ceph, *watcher)
 
 
 def sacristy_environment(settings: Settings) -> dict[str, str]:

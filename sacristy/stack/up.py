@@ -20,11 +20,13 @@ from sacristy.stack.services import (
     GATEWAY,
     MONGODB,
     OMNIBOARD,
+    WATCHER,
     gateway_program,
     keeper_program,
     log_file,
     mongodb_program,
     omniboard_program,
+    watcher_program,
 )
 from sacristy.stack.status import ServiceState, is_ours, service_states
 from sacristy.supervision import Supervisor
@@ -62,6 +64,7 @@ def up(settings: Settings, progress: Progress = lambda _: None, *, with_ceph: bo
             progress("mongodb: wait, then make users and indexes")
             _prepare_mongodb(settings, supervisor)
         supervisor.add(keeper_program(settings))
+        _keep_watcher(settings, supervisor, progress)
         if is_ours(settings, OMNIBOARD) and not missing:
             _start_omniboard(settings, supervisor, progress)
         if is_ours(settings, GATEWAY):
@@ -128,6 +131,15 @@ def _start_omniboard(settings: Settings, supervisor: Supervisor, progress: Progr
     node, folder = omniboard.find_node(), omniboard.install_folder(settings)
     supervisor.add(omniboard_program(settings, node, folder, _port(settings, supervisor, OMNIBOARD)))
     wait_ready(supervisor, settings, OMNIBOARD, lambda: CHECKS[OMNIBOARD](settings))
+
+
+def _keep_watcher(settings: Settings, supervisor: Supervisor, progress: Progress) -> None:
+    """Watch for tagged runs where there is a Jenkins, and only there. One that is away is waited for by the watcher."""
+    if settings.has_jenkins:
+        progress("watcher: start")
+        supervisor.add(watcher_program(settings))
+    else:
+        supervisor.remove(WATCHER)
 
 
 def _tail(settings: Settings, name: str) -> str:

@@ -142,9 +142,9 @@ def waits(shop, job):
     return until(lambda: next((each for each in sacristy(shop, "status", job)[0] if each["waits_for"]), None))
 
 
-def follow(shop, *words):
+def follow(shop, *words, verb="build"):
     """Start `sacristy jenkins build ... --follow` and return the process."""
-    argv = ["jenkins", "build", *words, "--follow"]
+    argv = ["jenkins", verb, *words, "--follow"]
     program = [str(ROOT / ".venv" / "bin" / "sacristy"), *argv]
     return subprocess.Popen(
         program,
@@ -257,6 +257,32 @@ def test_the_root_pipeline_releases_a_run_without_training(shop):
     assert (state["result"], state["run"]) == ("SUCCESS", "7")
     assert "digits:41" in state["description"]
     assert sacristy(shop, "sync", "--dry-run")[0]["steps"] == []
+
+
+def test_the_promote_job_asks_before_production_and_says_who_agreed(shop):
+    process = follow(shop, "digits:41", "production", "--why", "it's better", verb="promote")
+    try:
+        assert waits(shop, "promote")["waits_for"] == "Promote digits:41 to production?"
+        sacristy(shop, "approve", "promote", "--why", "looks well")
+        log, _ = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    assert process.returncode == 0, log
+    approved = f"[promote][--deploy][--approved-by][{os.environ['JENKINS_USER']}][--why][looks well]"
+    assert f"{approved}[--][digits:41][production]" in log
+    facts, log = sacristy(shop, "promote", "digits:41", "staging", "--why", "it's better", "--follow")
+    assert facts["result"] == "SUCCESS"
+    assert "[promote][--deploy][--approved-by][][--why][it's better][--][digits:41][staging]" in log
+
+
+def test_a_job_without_a_parameter_starts_nothing(shop, client):
+    page = f"job/{shop.folder}/job/news/config.xml"
+    was = client.get(page, "news").text
+    client.post(page, "changing news", "news", was.replace("<name>KEY</name>", "<name>X</name>").encode(), "text/xml")
+    _, said = sacristy(shop, "build", "news", code=1)
+    assert "does not declare KEY" in said
+    (step,) = sacristy(shop, "sync", "--yes")[0]["steps"]
+    assert step["verb"] == "change"
 
 
 def test_a_tag_becomes_a_release(shop, client, mongod, tmp_path):  # noqa: F811

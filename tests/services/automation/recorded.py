@@ -22,6 +22,7 @@ USER, TOKEN, PASSWORD = "sacristy", "11" + "ab" * 16, "a password"
 LONGEST_ADDRESS = 8192
 FOLDER = "com.cloudbees.hudson.plugins.folder.Folder"
 PIPELINE = "org.jenkinsci.plugins.workflow.job.WorkflowJob"
+DISABLED = "org.jenkinsci.plugins.workflow.job.properties.DisableConcurrentBuildsJobProperty"
 STRING = "hudson.model.StringParameterDefinition"
 
 
@@ -84,6 +85,7 @@ class Recorded:
         self.forget = False  # queue items vanish at once when their build begins
         self.lines: list[str | Question] = ["checking", "done"]
         self.result = "SUCCESS"
+        self.most_log = 1 << 30  # bytes of a log in one answer
         self.lock = threading.RLock()
         self._next = 24
 
@@ -275,7 +277,9 @@ class Handler(BaseHTTPRequestHandler):
         inside = [name for name in self.state.items if name.rpartition("/")[0] == name_of(job)]
         jobs = [self.job_facts(name, self.state.items[name]) for name in inside]
         builds = [build_facts(build) for build in reversed(item.builds)]
-        return 200, {"_class": item.kind, "jobs": jobs, "builds": builds, "name": job}, {}
+        declared = [{"name": name} for name in item.parameters()] if item.config else []
+        properties = [{"_class": DISABLED}, {"parameterDefinitions": declared}] if declared else []
+        return 200, {"_class": item.kind, "jobs": jobs, "builds": builds, "name": job, "property": properties}, {}
 
     def job_facts(self, name, item):
         last = (
@@ -293,8 +297,9 @@ class Handler(BaseHTTPRequestHandler):
             return 404, "", {}
         start = int(self.query.get("start", 0))
         start = 0 if start > len(found.log) else start  # text that was rolled over is sent from its beginning
-        more = {"X-More-Data": "true"} if found.result is None else {}
-        return 200, found.log[start:], {"X-Text-Size": str(len(found.log))} | more
+        content = found.log[start : start + self.state.most_log]
+        more = {"X-More-Data": "true"} if found.result is None or start + len(content) < len(found.log) else {}
+        return 200, content, {"X-Text-Size": str(start + len(content))} | more
 
     def pending(self, method, job, number):
         found = self.find(job, number)

@@ -17,6 +17,7 @@ from sacristy.errors import (
     JenkinsFailed,
     JenkinsItemMissing,
     JenkinsParametersTooLong,
+    JenkinsParametersUndeclared,
     JenkinsUnreachable,
     JenkinsUnsure,
     NothingToApprove,
@@ -131,11 +132,21 @@ def test_a_cancelled_queue_item_is_told(state, jenkins):
         wait_for_build(jenkins, ticket)
 
 
-def test_a_job_without_declared_parameters_fails_with_a_hint(state, jenkins):
-    state.items[NEWS].config = "<flow-definition/>"
-    with pytest.raises(JenkinsFailed, match="status 500") as caught:
-        trigger(jenkins, NEWS, {}, new_key(), fresh=True)
+@pytest.mark.parametrize(("config", "names"), [("<flow-definition/>", "RUN, KEY"), ("", "KEY"), ("", "RUN")])
+def test_a_parameter_that_the_job_does_not_declare_starts_nothing(state, jenkins, config, names):
+    """Jenkins answers 500 where none is declared, and drops in silence what is not declared beside others."""
+    item = state.items[NEWS]
+    item.config = config or item.config.replace(f"<name>{names}</name>", "<name>OTHER</name>")
+    with pytest.raises(JenkinsParametersUndeclared, match=f"does not declare {names},") as caught:
+        trigger(jenkins, NEWS, {"RUN": "7"}, new_key(), fresh=True)
     assert "sacristy jenkins sync" in caught.value.advice
+    assert (state.queue, builds(state)) == ({}, [])
+
+
+def test_a_job_that_was_disabled_is_told(state, jenkins):
+    state.faults.append(("POST", "buildWithParameters", 409))
+    with pytest.raises(JenkinsFailed, match="status 409"):
+        trigger(jenkins, NEWS, {}, new_key())
 
 
 def test_a_job_that_is_not_there_is_told(state, jenkins):
@@ -180,6 +191,14 @@ def test_a_log_that_lost_its_end_is_not_written_twice(state, jenkins):
     lines = "".join(written).splitlines()
     assert lines.count("line 0") == 1
     assert lines[-1] == "Finished: SUCCESS"
+
+
+def test_a_character_that_comes_in_two_parts_is_one(state, jenkins):
+    state.lines, state.most_log = ["10 € and 20 €€€"], 4
+    number = wait_for_build(jenkins, trigger(jenkins, NEWS, {}, new_key()))
+    written = []
+    follow(jenkins, NEWS, number, written.append)
+    assert "".join(written) == "10 € and 20 €€€\nFinished: SUCCESS\n"
 
 
 def test_an_approval_answers_all_that_is_asked(state, jenkins):

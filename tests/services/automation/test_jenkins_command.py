@@ -11,7 +11,7 @@ from sacristy import settings as settings_module
 from sacristy.cli.main import app
 from sacristy.errors import SacristyError
 
-NEWS = "sacristy/news"
+NEWS, PROMOTE = "sacristy/news", "sacristy/promote"
 
 
 @pytest.fixture
@@ -43,6 +43,11 @@ def test_a_dry_run_prints_and_a_sync_does_once(person, controller):
     assert "nothing differs" in person.run("jenkins", "sync")[1]
 
 
+def test_a_repository_on_a_disk_is_warned_of(person):
+    person.environment["SACRISTY_REPOSITORY"] = f"file://{person.folder}"
+    assert "ALLOW_LOCAL_CHECKOUT=true" in person.run("jenkins", "sync", "--dry-run")[1]
+
+
 def test_a_job_goes_only_after_a_yes(synced, controller):
     (synced.folder / "models" / "digits" / "model.toml").unlink()
     _, said = synced.run("jenkins", "sync", code=1, text_in="n\n")
@@ -58,6 +63,30 @@ def test_a_build_is_followed_to_its_result(synced, controller):
     assert printed == "checking\ndone\nFinished: UNSTABLE\n"
     assert "sacristy/news #1 ended: UNSTABLE" in said
     assert controller.state.items[NEWS].builds[0].parameters["WHY"] == "it's $better"
+
+
+def test_a_promotion_is_asked_of_its_job_and_followed(synced, controller):
+    controller.state.lines = ["comparing", Question("approve", "Promote news:42 to production?", ("REASON",)), "moved"]
+    words = ("jenkins", "promote", "news:42", "production", "--why", "it's $better", "--key", "move-1")
+    assert synced.json(*words)["job"] == PROMOTE
+    (state,) = synced.json("jenkins", "status", "promote")
+    assert state["waits_for"] == "Promote news:42 to production?"
+    synced.run("jenkins", "approve", "promote", "--why", "looked at it")
+    printed, said = synced.run(*words, "--follow")
+    assert printed.splitlines()[-2:] == ["moved", "Finished: SUCCESS"]
+    assert f"{PROMOTE} #1 ended: SUCCESS" in said
+    (build,) = controller.state.items[PROMOTE].builds
+    given = {name: build.parameters[name] for name in ("IMAGE", "STAGE", "WHY", "KEY")}
+    assert given == {"IMAGE": "news:42", "STAGE": "production", "WHY": "it's $better", "KEY": "move-1"}
+    assert build.answers == {"REASON": "looked at it"}
+
+
+def test_a_promotion_that_was_refused_is_the_exit_code(synced, controller):
+    controller.state.result = "FAILURE"
+    digest = f"news@sha256:{'a' * 64}"
+    _, said = synced.run("jenkins", "promote", digest, "staging", "--follow", code=1)
+    assert "ended: FAILURE" in said
+    assert controller.state.items[PROMOTE].builds[0].parameters["IMAGE"] == digest
 
 
 def test_a_key_that_was_used_names_the_build_that_has_it(synced):
@@ -99,6 +128,11 @@ BAD = [
     ({}, ["build", "news", "--run", "x"], "not a valid run"),
     ({}, ["build", "news", "--key", "a b"], "not a valid key"),
     ({}, ["build", "news"], "Jenkins has no job sacristy/news"),
+    ({}, ["promote", "news:1", "production"], "moving news:production needs a reason"),
+    ({}, ["promote", "nwes:1", "staging"], "there is no model 'nwes'"),
+    ({}, ["promote", "news:1", "staging"], "Jenkins has no job sacristy/promote"),
+    ({}, ["promote", "news:--x", "staging"], "not a valid"),
+    ({}, ["promote", "news:1", "prod"], "not a valid stage"),
     ({}, ["status"], "Jenkins has no folder sacristy"),
     ({}, ["approve", "news"], "Jenkins has no job sacristy/news"),
     ({}, ["approve", "../../x"], "not a valid model"),

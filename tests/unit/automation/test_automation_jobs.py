@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from sacristy.automation import config
-from sacristy.automation.jobs import MARK, model_job, promote_job, wanted_jobs
+from sacristy.automation.jobs import MARK, is_local, model_job, promote_job, wanted_jobs
 from sacristy.automation.sync import Found, Verb, plan
 from sacristy.errors import JenkinsFailed, JobNotOurs, RepositoryNotSet
 from sacristy.project import Jenkins, load_model
@@ -177,3 +177,11 @@ def test_without_a_repository_nothing_is_planned(settings):
 def test_the_promote_job_asks_what_where_and_why(settings):
     names = [parameter.name for parameter in promote_job(settings).parameters]
     assert names == ["IMAGE", "STAGE", "WHY", "AGENT", "KEY"]
+
+
+@pytest.mark.parametrize(
+    ("repository", "local"),
+    [("file:///srv/x", True), ("/srv/x", True), ("../x", True), ("git://127.0.0.1/x", False), ("git@host:x", False)],
+)
+def test_a_repository_on_a_disk_is_known_as_one(repository, local):
+    assert is_local(repository) is local

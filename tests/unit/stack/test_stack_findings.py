@@ -9,7 +9,7 @@ import pytest
 from sacristy.settings import Settings
 from sacristy.stack import findings
 from sacristy.stack.doctor import ERROR, doctor
-from sacristy.stack.findings import check_disk, check_folders, check_journals, check_secrets
+from sacristy.stack.findings import check_disk, check_folders, check_jenkins, check_journals, check_secrets
 from sacristy.stack.init import init
 
 
@@ -52,3 +52,10 @@ def test_a_missing_secret_and_a_missing_folder_are_found(settings: Settings) -> 
 def test_a_journal_of_an_ended_run_waits_to_be_sent(settings: Settings) -> None:
     (settings.journals / "digits-0123456789abcdef").mkdir()
     assert [finding.mend for finding in check_journals(settings)] == ["sacristy resync"]
+
+
+def test_a_jenkins_that_is_set_in_half_is_told(settings: Settings) -> None:
+    assert list(check_jenkins(settings)) == []
+    (found,) = check_jenkins(settings.model_copy(update={"jenkins_url": "http://jenkins"}))
+    assert "jenkins_user" in found.what
+    assert found.mend.endswith("sacristy up")
