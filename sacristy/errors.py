@@ -875,6 +875,14 @@ class ApprovalMissing(SacristyError):
     """Promotion to production without the approvals that the policy asks for."""
 
     what = "{image} needs {wanted} approvals by others than {user} to go to {stage}, and has {found}"
+    next = "it is asked for now (sacristy approvals); somebody else says: sacristy approve {image} {stage} --why '...'"
+    http_status = 409
+
+
+class OwnRequest(SacristyError):
+    """An approval by the one person who asked for it."""
+
+    what = "{user} asked for {image} to go to {stage}, and cannot approve it too"
     next = "somebody else says: sacristy approve {image} {stage} --why '...'"
     http_status = 409
 

@@ -1,4 +1,4 @@
-"""audit: who moved which stage, when, why, on whose word and on which evidence."""
+"""audit, approvals: who moved which stage, when, why, on whose word and which evidence; and what waits for a word."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sacristy.cli.printing import JsonFlag, emit, short, table
 from sacristy.cli.workbench import Workbench
 from sacristy.names import parse_model
 from sacristy.project import Metric
-from sacristy.release import approvals, moves
+from sacristy.release import approvals as words
+from sacristy.release import moves
 from sacristy.release.order import place_of
 
 PANEL = "From image to stage"
@@ -24,14 +25,31 @@ def audit(
     """Show every move of every stage and every approval: who, when, from what to what, why, on which evidence."""
     bench = Workbench()
     wanted = parse_model(model) if model else None
-    given = [_as_entry(approval) for approval in approvals.approvals(bench.database, wanted)]
+    given = words.entries(bench.database, wanted)
     entries = sorted([*moves.events(bench.database, wanted), *given], key=place_of)
     empty = "No stage was moved yet. Next: sacristy release MODEL"
     emit(entries, json, lambda: table("Audit", COLUMNS, [_row(entry) for entry in entries], empty))
 
 
-def _as_entry(approval: dict[str, Any]) -> dict[str, Any]:
-    return approval | {"action": "approved", "state": "done", "from": None, "to": approval["digest"]}
+def approvals(
+    model: Annotated[str, typer.Argument(help="Only this model.", metavar="[MODEL]")] = "",
+    json: JsonFlag = False,
+) -> None:
+    """Show which promotions wait for somebody else's word (setting promotion.approvals), and whose they have."""
+    bench = Workbench()
+    found = words.pending(bench.database, bench.settings.promotion, parse_model(model) if model else None)
+    rows = [_waiting_row(each, bench.settings.user) for each in found]
+    columns = ["image", "to", "asked by", "at", "why", "approvals", "next"]
+    emit(found, json, lambda: table("Waiting for a word", columns, rows, "Nothing waits for an approval."))
+
+
+def _waiting_row(waiting: words.Pending, user: str) -> tuple[Any, ...]:
+    image, names = f"{waiting.model}:{waiting.version}", ", ".join(each["by"] for each in waiting.given)
+    count = f"{len(waiting.given)} of {waiting.wanted}" + (f" ({names})" if names else "")
+    step = waiting.refuses(user) or f"sacristy approve {image} {waiting.stage} --why '...'"
+    if not waiting.lacking:
+        step = f"sacristy promote {image} {waiting.stage} --why '...'"
+    return image, waiting.stage, waiting.by, waiting.at, waiting.why, count, step
 
 
 def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
@@ -61,5 +79,6 @@ def _figures(proof: dict[str, Any] | None) -> str:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command(rich_help_panel=PANEL)(audit)
+    """Add this file's commands."""
+    for command in (audit, approvals):
+        app.command(rich_help_panel=PANEL)(command)

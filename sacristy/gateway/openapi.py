@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from sacristy import __version__
 from sacristy.gateway.feedback import Opinion
-from sacristy.gateway.orders import Canary, Promotion, Rollback
+from sacristy.gateway.orders import Approval, Canary, Promotion, Rollback
 from sacristy.gateway.proxy import Proxy
 from sacristy.gateway.rights import Right, needs
 from sacristy.names import MODEL_PATTERN, VERSION_PATTERN, Stage
@@ -53,9 +53,8 @@ def routes(proxy: Proxy) -> Blueprint:
 
 def describe(models: list[str]) -> dict[str, Any]:
     """Return the document; `models` are those that are there now."""
-    _, bodies = models_json_schema(
-        [(kind, "validation") for kind in (Opinion, Promotion, Rollback, Canary, InferRequest)], ref_template=TEMPLATE
-    )
+    kinds = (Opinion, Promotion, Approval, Rollback, Canary, InferRequest)
+    _, bodies = models_json_schema([(kind, "validation") for kind in kinds], ref_template=TEMPLATE)
     model = _parameter("model", {"enum": models} if models else {"pattern": f"^{MODEL_PATTERN}$"}, place="path")
     version = _parameter("version", {"pattern": f"^{VERSION_PATTERN}$"}, place="path")
     paths = {**_for_models(model), **_inference(model, version), **_others()}
@@ -106,13 +105,16 @@ def _inference(model: dict[str, Any], version: dict[str, Any]) -> dict[str, Any]
 
 
 def _others() -> dict[str, Any]:
+    model = _parameter("model", {"pattern": MODEL_PATTERN})
     return {
         "/feedback": {"post": _operation("Say whether a prediction was right", [], "Opinion")},
         "/health": {"get": _operation("Whether the gateway lives")},
         "/metrics": {"get": _operation("Figures for Prometheus")},
         "/openapi.json": {"get": _operation("This document")},
         "/ops/models": {"get": _operation("Versions and stages with their evidence")},
-        "/ops/audit": {"get": _operation("Who moved which stage", [_parameter("model", {"pattern": MODEL_PATTERN})])},
+        "/ops/audit": {"get": _operation("Who moved which stage", [model])},
+        "/ops/approvals": {"get": _operation("What waits for somebody else's word", [model])},
+        "/ops/approve": {"post": _operation("Agree that an image goes to a stage", [], "Approval")},
         "/ops/promote": {"post": _operation("Move a stage and deploy", [], "Promotion")},
         "/ops/rollback": {"post": _operation("Move a stage back and deploy", [], "Rollback")},
         "/ops/canary": {"post": _operation("Start, promote or drop a canary", [], "Canary")},

@@ -14,12 +14,12 @@ from typing import Any
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from sacristy.errors import ModelNotServed, RequestRefused, SacristyError, WhyMissing
+from sacristy.errors import ApprovalWithoutReason, ModelNotServed, RequestRefused, SacristyError, WhyMissing
 from sacristy.gateway import errands
 from sacristy.gateway.asking import user
 from sacristy.gateway.database import Connection
-from sacristy.gateway.operations_actions import ACTIONS, Plan, plan
-from sacristy.gateway.operations_facts import Sources, gather, hindrance, survey
+from sacristy.gateway.operations_actions import ACTIONS, APPROVE, Plan, plan
+from sacristy.gateway.operations_facts import Page, Sources, gather, hindrance, survey
 from sacristy.gateway.page_runs import title_of
 from sacristy.gateway.pages import shown_error
 from sacristy.gateway.proxy import Proxy
@@ -56,7 +56,7 @@ def _add_views(pages: Blueprint, sources: Sources) -> None:
     def show() -> str:
         found = survey(sources)
         return render_template(
-            "operations.html", page=found, errands=errands.recent(settings), kept=hindrance(settings)
+            "operations.html", page=found, errands=errands.recent(settings), kept=hindrance(settings), who=user()
         )
 
     @pages.get("/operations/models/<model>")
@@ -66,7 +66,7 @@ def _add_views(pages: Blueprint, sources: Sources) -> None:
         found = [each for each in errands.recent(settings, 20) if each.errand.model == model][:3]
         return render_template(
             "operations_model.html", model=model, page=facts, facts=facts.models[model], errands=found,
-            stages=list(Stage), kept=hindrance(settings), policy=settings.promotion,
+            stages=list(Stage), kept=hindrance(settings), policy=settings.promotion, who=user(),
         )  # fmt: skip
 
     @pages.get("/operations/errands/<identity>")
@@ -79,7 +79,8 @@ def _add_actions(pages: Blueprint, sources: Sources) -> None:
     @pages.get("/operations/models/<model>/<action>")
     @needs(Right.RELEASE)
     def ask(model: str, action: str) -> Response:
-        return _asked(sources, _plan(model, action, request.args), "", 200)
+        given = _plan(model, action, request.args)
+        return _asked(sources, given, "", 200)
 
     @pages.post("/operations/models/<model>/<action>")
     @needs(Right.RELEASE)
@@ -89,8 +90,10 @@ def _add_actions(pages: Blueprint, sources: Sources) -> None:
             return _asked(sources, given, f"this gateway cannot do it: {kept}", 409)
         try:
             given.require_why()
-        except WhyMissing as error:
+        except (WhyMissing, ApprovalWithoutReason) as error:
             return _asked(sources, given, str(error), error.http_status)
+        if given.name == APPROVE and (problem := refusal(_found(sources, model), given, user())):
+            return _asked(sources, given, problem, 409)
         identity = request.form.get("errand", "")
         errand = errands.begin(sources.settings, identity, given.title, given.order, user())
         return redirect(f"/operations/errands/{errand.id}", 303)
@@ -102,11 +105,21 @@ def _plan(model: str, action: str, values: Any) -> Plan:
     return plan(parse_model(model), action, values)
 
 
+def refusal(page: Page, given: Plan, who: str) -> str:
+    """Return why somebody may not approve, or an empty string: who asked is not somebody else."""
+    asked = (given.model, given.version, str(given.stage))
+    waiting = [each for each in page.waiting if (each.model, each.version, each.stage) == asked]
+    why = waiting[0].refuses(who) if waiting and given.name == APPROVE else ""
+    return f"It was {why}: somebody else has to agree." if why else ""
+
+
 def _asked(sources: Sources, given: Plan, problem: str, status: int) -> Response:
     """Return the page that asks whether an action is meant. The id in its form makes sending it twice harmless."""
-    facts = _found(sources, given.model).models[given.model]
+    page = _found(sources, given.model)
+    facts = page.models[given.model]
     text = render_template(
         "operations_ask.html",
+        barred=refusal(page, given, user()),
         plan=given,
         facts=facts,
         now=facts["stages"].get(str(given.stage), {}),

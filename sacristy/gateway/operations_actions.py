@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from sacristy.errors import InvalidInstance, WhyMissing
+from sacristy.errors import ApprovalWithoutReason, InvalidInstance, WhyMissing
 from sacristy.gateway.errands import spoken
-from sacristy.gateway.orders import Canary, Order, Promotion, Rollback, Words, parse_order
+from sacristy.gateway.orders import Approval, Canary, Order, Promotion, Rollback, Words, parse_order
 from sacristy.names import Stage, parse_stage, parse_version
 
 PERCENT = "10"
@@ -26,7 +26,9 @@ class Action:
     grave: bool = False
 
 
+APPROVE = "approve"
 ACTIONS = {
+    APPROVE: Action("Approve", "Approve {model}:{version} for {stage}", moves=False),
     "promote": Action("Promote", "Promote {model}:{version} to {stage}", moves=True),
     "rollback": Action("Roll back", "Roll {model}:{stage} back", moves=True, grave=True),
     "try": Action("Start", "Try {model}:{version} beside {stage}", moves=False),
@@ -62,12 +64,15 @@ class Plan:
     @property
     def needs_why(self) -> bool:
         """Whether the commands refuse it without a reason."""
-        return self.action.moves and self.stage is Stage.PRODUCTION
+        return self.name == APPROVE or (self.action.moves and self.stage is Stage.PRODUCTION)
 
     def require_why(self) -> None:
-        """Raise WhyMissing where a reason is needed and none was given."""
-        if self.needs_why and not self.why.strip():
-            raise WhyMissing(model=self.model)
+        """Raise WhyMissing or ApprovalWithoutReason where a reason is needed and none was given."""
+        if not self.needs_why or self.why.strip():
+            return
+        if self.name == APPROVE:
+            raise ApprovalWithoutReason(image=f"{self.model}:{self.version}", stage=self.stage)
+        raise WhyMissing(model=self.model)
 
 
 def plan(model: str, name: str, values: Mapping[str, Any]) -> Plan:
@@ -76,7 +81,7 @@ def plan(model: str, name: str, values: Mapping[str, Any]) -> Plan:
     version = str(parse_version(values["version"])) if values.get("version") else ""
     given = {key: str(values.get(key, "")).strip() for key in ("why", "percent", "kind")}
     percent, kind = given["percent"] or PERCENT, given["kind"] or "canary"
-    if name in ("promote", "try") and not version:
+    if name in ("promote", "try", APPROVE) and not version:
         raise InvalidInstance(field="version", reason="is missing", expected="a version of this model")
     order = _order(name, model, stage, version, percent, kind, given["why"])
     return Plan(name, ACTIONS[name], model, stage, version, percent, kind, given["why"], order)
@@ -85,6 +90,8 @@ def plan(model: str, name: str, values: Mapping[str, Any]) -> Plan:
 def _order(name: str, model: str, stage: Stage, version: str, percent: str, kind: str, why: str) -> Order:
     if name == "promote":
         return _parsed(Promotion, image=f"{model}:{version}", stage=stage, why=why)
+    if name == APPROVE:
+        return _parsed(Approval, image=f"{model}:{version}", stage=stage, why=why)
     if name == "rollback":
         return _parsed(Rollback, model=model, stage=stage, why=why)
     if name == "try":
@@ -93,7 +100,7 @@ def _order(name: str, model: str, stage: Stage, version: str, percent: str, kind
     return _parsed(Canary, model=model, stage=stage, action={"take-over": "promote", "drop": "drop"}[name], why=why)
 
 
-def _parsed(of: type[Promotion] | type[Rollback] | type[Canary], **values: Any) -> Order:
+def _parsed(of: type[Order], **values: Any) -> Order:
     return parse_order(of, orjson.dumps(values))
 
 

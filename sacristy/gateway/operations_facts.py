@@ -17,6 +17,7 @@ from sacristy.gateway.proxy import Proxy
 from sacristy.images.signature import keys_of
 from sacristy.names import Stage
 from sacristy.release import approvals, moves
+from sacristy.release.approvals import Pending
 from sacristy.release.order import place_of
 from sacristy.settings import Role, Settings
 from sacristy.targets.readiness import is_ready
@@ -45,10 +46,11 @@ class Sources:
 
 @dataclass
 class Page:
-    """What could be found out, and one line for each source that is away."""
+    """What could be found out, and one line for each source that is away. `waiting`: for others' word."""
 
     models: dict[str, Document] = field(default_factory=dict)
     events: list[Document] = field(default_factory=list)
+    waiting: list[Pending] = field(default_factory=list)
     away: list[str] = field(default_factory=list)
 
 
@@ -74,6 +76,7 @@ def gather(sources: Sources, model: str = "") -> Page:
             else:
                 page.models[name] = {"stages": stages_of(registry, name, sources.routes(name))}
         page.events = trail(database, model)
+        page.waiting = approvals.pending(database, sources.settings.promotion, model or None)
     except (SacristyError, PyMongoError) as error:
         page.away.append(_why(error))
         page.models = {name: _by_routes(sources.routes(name)) for name in sorted(names)}
@@ -83,8 +86,9 @@ def gather(sources: Sources, model: str = "") -> Page:
 
 def trail(database: Database[Document], model: str = "") -> list[Document]:
     """Return the newest moves and approvals, newest first."""
-    given = [each | {"action": "approved", "state": "done"} for each in approvals.approvals(database, model or None)]
-    return sorted([*moves.events(database, model or None), *given], key=place_of, reverse=True)[:MOST_EVENTS]
+    moved = moves.newest(database, model or None, MOST_EVENTS)
+    given = approvals.entries(database, model or None, MOST_EVENTS)
+    return sorted([*moved, *given], key=place_of, reverse=True)[:MOST_EVENTS]
 
 
 def hindrance(settings: Settings) -> str:

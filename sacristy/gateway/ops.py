@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -10,12 +11,12 @@ from pymongo.database import Database
 from sacristy.gateway.asking import user
 from sacristy.gateway.database import Connection
 from sacristy.gateway.insight import plain_answer
-from sacristy.gateway.orders import MOST_BYTES, Canary, Promotion, Rollback, carry_out, parse_order
+from sacristy.gateway.orders import MOST_BYTES, Approval, Canary, Order, Promotion, Rollback, carry_out, parse_order
 from sacristy.gateway.proxy import Proxy
 from sacristy.gateway.rights import Right, needs
 from sacristy.images.registry import Access, Registry, open_registry
 from sacristy.names import Version, parse_model
-from sacristy.release import evidence, moves
+from sacristy.release import approvals, evidence, moves
 from sacristy.serving.body import read_json_body
 from sacristy.settings import Settings
 from sacristy.targets.routes import Route, ShareKind
@@ -43,17 +44,29 @@ def routes(settings: Settings, proxy: Proxy, connection: Connection) -> Blueprin
     @needs(Right.RELEASE)
     def audit() -> Response:
         model = parse_model(request.args["model"]) if request.args.get("model") else None
-        found = moves.events(connection.database(), model)[::-1][:MOST_EVENTS]
+        found = moves.newest(connection.database(), model, MOST_EVENTS)
         return plain_answer({"events": [{name: event.get(name) for name in SHOWN} for event in found]})
 
-    for path, kind in (("promote", Promotion), ("rollback", Rollback), ("canary", Canary)):
+    kinds: dict[str, type[Order]] = {
+        "promote": Promotion,
+        "approve": Approval,
+        "rollback": Rollback,
+        "canary": Canary,
+    }
+
+    @pages.get("/ops/approvals")
+    @needs(Right.RELEASE)
+    def waiting() -> Response:
+        model = parse_model(request.args["model"]) if request.args.get("model") else None
+        found = approvals.pending(connection.database(), settings.promotion, model)
+        return plain_answer({"approvals": [asdict(each) for each in found]})
+
+    for path, kind in kinds.items():
         _add_order(pages, settings, path, kind)
     return pages
 
 
-def _add_order(
-    pages: Blueprint, settings: Settings, path: str, kind: type[Promotion] | type[Rollback] | type[Canary]
-) -> None:
+def _add_order(pages: Blueprint, settings: Settings, path: str, kind: type[Order]) -> None:
     @pages.post(f"/ops/{path}", endpoint=path)
     @needs(Right.RELEASE)
     def order() -> Response:

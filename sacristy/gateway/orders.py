@@ -42,6 +42,18 @@ class Promotion(Schema):
         return [promote, ["deploy", image.model, self.stage, "--json"]]
 
 
+class Approval(Schema):
+    """Agree, as somebody other than who asked, that an image goes to a stage."""
+
+    image: Name
+    stage: Stage = Stage.PRODUCTION
+    why: Why = ""
+
+    def commands(self) -> list[Words]:
+        """Return the command that does it. Raises InvalidName."""
+        return [["approve", str(parse_reference(self.image)), self.stage, f"--why={self.why}", "--json"]]
+
+
 class Rollback(Schema):
     """Move a stage back to the version before, and deploy that."""
 
@@ -76,10 +88,10 @@ class Canary(Schema):
         ]
 
 
-Order = Promotion | Rollback | Canary
+Order = Promotion | Approval | Rollback | Canary
 
 
-def parse_order(kind: type[Promotion] | type[Rollback] | type[Canary], body: bytes) -> Order:
+def parse_order(kind: type[Order], body: bytes) -> Order:
     """Return what a body orders, or raise NotJson or InvalidInstance."""
     try:
         return kind.model_validate_json(body)

@@ -15,7 +15,7 @@ from pymongo.database import Database
 from sacristy.errors import StageMovedByHand
 from sacristy.names import Stage
 from sacristy.release.desk import Desk, Document
-from sacristy.release.order import OLDEST_FIRST, next_place
+from sacristy.release.order import NEWEST_FIRST, OLDEST_FIRST, next_place
 from sacristy.targets.target import Image
 from sacristy.tracking.runs import CARD_DUE, annotate
 
@@ -60,6 +60,17 @@ def events(database: Database[Document], model: str | None = None, stage: Stage 
     wanted = {"model": model, "stage": stage}
     query = {key: value for key, value in wanted.items() if value}
     return list(database[COLLECTION].find(query).sort(OLDEST_FIRST))
+
+
+def newest(database: Database[Document], model: str | None, most: int) -> list[Document]:
+    """Return so many of the last recorded moves, newest first: for those who only look."""
+    return list(database[COLLECTION].find({"model": model} if model else {}).sort(NEWEST_FIRST).limit(most))
+
+
+def last(database: Database[Document], model: str, stage: str) -> Document | None:
+    """Return a stage's last move that was done, if there was one."""
+    done = {"model": model, "stage": stage, "state": "done"}
+    return database[COLLECTION].find_one(done, sort=NEWEST_FIRST)
 
 
 def interrupted(database: Database[Document], model: str, stage: Stage) -> list[Document]:

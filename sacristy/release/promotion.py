@@ -30,7 +30,7 @@ def promote(desk: Desk, image: Image, stage: Stage, why: str, *, adopt: bool = F
         reach("promote", "settled")
         event = moves.new_event("promoted", desk, image, stage, before, why)
         event["evidence"] = _summary(evidence.require(desk.database, image.digest, str(image)))
-        event["approvals"] = approvals.require(desk, image, stage)
+        event["approvals"] = approvals.require(desk, image, stage, why)
         reach("promote", "judged")
         return _move(desk, "promote", event)
 

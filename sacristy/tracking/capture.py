@@ -38,6 +38,12 @@ class Capture:
         for number in inherited:
             os.close(number)
 
+    @property
+    def terminal(self) -> int | None:
+        """The terminal that errors go to, past the file, as a descriptor until `stop`; None without one."""
+        saved = self._saved[2]
+        return saved if self._copier and os.isatty(saved) else None
+
     def stop(self) -> str:
         """Give the descriptors back and wait until all that was printed is in the file.
 

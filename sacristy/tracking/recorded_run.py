@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ from sacristy.tracking.quiet_sacred import SETTINGS, Run
 from sacristy.tracking.values import NotANumber, as_number
 
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+STDERR = 2
 TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
 
 
@@ -55,6 +57,13 @@ class RecordedRun(Run):
                 return super().__call__(*args)
         except Terminated:
             raise SystemExit(TERMINATED_EXIT_CODE) from None
+
+    @property
+    def terminal(self) -> int | None:
+        """The terminal that errors go to, as a descriptor: what is written there is not recorded. None without one."""
+        if self._capture:
+            return self._capture.terminal
+        return STDERR if os.isatty(STDERR) else None
 
     def log_scalar(self, metric_name: str, value: float, step: int | None = None) -> None:
         """Record a metric's value, for other observers too; without any of them, let it go."""

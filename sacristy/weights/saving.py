@@ -9,6 +9,7 @@ from sacristy import settings, tracking
 from sacristy.errors import NoWeights, WeightsRefused
 from sacristy.names import parse_file
 from sacristy.tracking.runs import WeightsFile
+from sacristy.weights.bar import bar
 from sacristy.weights.formats import check_file
 from sacristy.weights.many import each
 from sacristy.weights.store import Progress, Store, open_store, silent
@@ -23,12 +24,16 @@ def save(
 
     All files are checked before the first is stored, and noted after the last, so a failure leaves the run
     without weights and never with some of them. `golden.json` and `heldout.jsonl` are kept for judging.
+    On a terminal a bar shows how far it is, unless `progress` is told that instead.
     Raises NoWeights, WeightsRefused, InvalidName or PathNotWritable.
     """
     paths = weights_files(Path(folder))
     store = store or open_store(settings.load().weights_location)
     sized = [(path, path.stat().st_size) for path in paths]
-    files = each(lambda path: _put(store, path, progress), sized)
+    terminal = getattr(_run, "terminal", None) if progress is silent else None
+    with bar(terminal, "weights", sum(size for _, size in sized)) as advance:
+        told = advance if progress is silent else progress
+        files = each(lambda path: _put(store, path, told), sized)
     tracking.note(_run, "weights", [vars(file) for file in files])
     _run.info["weights"] = {"files": len(files), "size_bytes": sum(file.size for file in files)}
     return files

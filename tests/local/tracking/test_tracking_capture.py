@@ -1,5 +1,6 @@
 """All that was printed is in the file when `stop` returns, whoever reads the terminal, and however slowly."""
 
+import os
 import subprocess
 import sys
 
@@ -73,3 +74,21 @@ def test_what_the_disk_refuses_is_counted_and_shown_all_the_same(tmp_path):
 def test_a_copier_that_was_killed_is_told(start, tmp_path):
     start("os.kill(capture._copier.pid, 9)\ncapture._copier.wait()\ndone()\n").communicate(timeout=20)
     assert (tmp_path / "done").read_text() == "0 what was printed last"
+
+
+def test_what_goes_to_the_terminal_itself_is_not_in_the_file(tmp_path):
+    keeper, terminal = os.openpty()
+    script = HEAD + "os.write(capture.terminal, b'a bar'); print('text', flush=True, file=sys.stderr); done()\n"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], stderr=terminal, check=True, timeout=20)
+    os.close(terminal)
+    seen = b""
+    with open(keeper, "rb", buffering=0) as reading:
+        while b"text" not in seen:
+            seen += reading.read(1024)
+    assert b"a bar" in seen
+    assert (tmp_path / "output").read_bytes() == b"text\n"
+
+
+def test_without_a_terminal_there_is_none(start, tmp_path):
+    process = start("print(capture.terminal, flush=True)\ndone()\nprint(capture.terminal)\n")
+    assert process.communicate(timeout=20)[0].split() == [b"None", b"None"]

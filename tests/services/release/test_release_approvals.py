@@ -2,9 +2,10 @@
 
 import pytest
 
-from sacristy.errors import ApprovalMissing, ApprovalWithoutReason, NoEvidence
+from sacristy.errors import ApprovalMissing, ApprovalWithoutReason, NoEvidence, OwnRequest
 from sacristy.names import Stage
 from sacristy.release import approvals, promotion
+from sacristy.settings import Promotion
 
 PRODUCTION, STAGING = Stage.PRODUCTION, Stage.STAGING
 
@@ -74,3 +75,74 @@ def test_what_was_not_tested_cannot_be_approved(bench):
 def test_an_approval_says_why(bench):
     with pytest.raises(ApprovalWithoutReason):
         approvals.approve(bench.desk("ben"), bench.image(), PRODUCTION, " ")
+
+
+def asked(bench, image, user="ana"):
+    """Ask for production, as a promotion that lacks its approval does."""
+    with pytest.raises(ApprovalMissing):
+        promote(bench, image, user)
+
+
+def pending(bench, **policy):
+    return approvals.pending(bench.database, Promotion(**{"approvals": 1} | policy), bench.model)
+
+
+def test_a_promotion_that_lacks_approvals_asks_for_them_once(bench):
+    image = bench.image()
+    for _ in range(2):
+        asked(bench, image)
+    (waiting,) = pending(bench)
+    assert (waiting.version, waiting.stage, waiting.by, waiting.why) == (
+        str(image.version),
+        "production",
+        "ana",
+        "better",
+    )
+    assert (waiting.asked_by, waiting.given, waiting.lacking) == (("ana",), (), 1)
+    assert [each["action"] for each in approvals.entries(bench.database, bench.model)] == ["asked"]
+
+
+def test_who_asked_cannot_approve_and_another_can(bench):
+    image = bench.image()
+    asked(bench, image)
+    with pytest.raises(OwnRequest, match="ana asked for"):
+        approvals.approve(bench.desk("ana"), image, PRODUCTION, "mine")
+    approvals.approve(bench.desk("ben"), image, PRODUCTION, "asked it ten questions")
+    (waiting,) = pending(bench)
+    assert ([each["by"] for each in waiting.given], waiting.lacking) == (["ben"], 0)
+    assert [waiting.refuses(name) for name in ("ana", "ben", "cleo")] == ["asked for by you", "approved by you", ""]
+    promote(bench, image)
+    assert pending(bench) == []
+
+
+def test_two_who_asked_may_agree_with_each_other(bench):
+    image = bench.image()
+    asked(bench, image, "ana")
+    asked(bench, image, "ben")
+    approvals.approve(bench.desk("ana"), image, PRODUCTION, "I looked too")
+    (waiting,) = pending(bench)
+    assert (waiting.by, waiting.asked_by, waiting.lacking) == ("ben", ("ben", "ana"), 0)
+    promote(bench, image, "ben")
+
+
+def test_a_request_is_no_approval(bench):
+    image = bench.image()
+    asked(bench, image, "ana")
+    with pytest.raises(ApprovalMissing, match="has 0"):
+        promote(bench, image, "ben")
+
+
+def test_a_stage_that_moves_closes_what_was_asked(bench):
+    image, other = bench.image(), bench.image()
+    asked(bench, image)
+    promote(bench, other, "cleo", approvals=0)
+    assert pending(bench) == []
+    asked(bench, image)
+    assert [each.version for each in pending(bench)] == [str(image.version)]
+
+
+def test_what_was_asked_for_a_stage_of_another_model_stays(bench):
+    asked(bench, bench.image())
+    assert approvals.pending(bench.database, Promotion(approvals=1), "other") == []
+    assert len(pending(bench, approvals=2)) == 1
+    assert pending(bench, approvals=2)[0].lacking == 2

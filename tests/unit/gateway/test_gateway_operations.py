@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from sacristy.errors import InvalidInstance, InvalidName, UnknownErrand, WhyMissing
+from sacristy.errors import ApprovalWithoutReason, InvalidInstance, InvalidName, UnknownErrand, WhyMissing
 from sacristy.gateway import errands, operations_facts
 from sacristy.gateway.app import create_app
 from sacristy.gateway.database import Connection
@@ -20,6 +22,7 @@ from sacristy.gateway.operations_facts import Page, hindrance
 from sacristy.gateway.proxy import Proxy
 from sacristy.gateway.rights import TokenRole
 from sacristy.gateway.tokens import add_token
+from sacristy.release.approvals import Pending
 from sacristy.settings import Settings
 
 EVIL = "<script>alert(1)</script>"
@@ -40,6 +43,13 @@ VERSION = {
     "tested": True,
     "figures": {"accuracy": 0.9},
 }
+ASKED = Pending(
+    *("news", "production", "2", 2, VERSION["digest"]),
+    *("ben", EVIL, datetime(2026, 1, 2, tzinfo=UTC)),
+    asked_by=("ben",),
+    given=(),
+    wanted=1,
+)
 Begun = list[list[str]]
 
 
@@ -57,10 +67,16 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> Begun:
 
 
 @pytest.fixture
-def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+def waiting() -> list[Pending]:
+    """What waits for a word: a test may change it."""
+    return [ASKED]
+
+
+@pytest.fixture
+def client(settings: Settings, monkeypatch: pytest.MonkeyPatch, waiting: list[Pending]) -> FlaskClient:
     facts = {"stages": {"production": STAGE | {"ready": True, "state": "well"}}, "versions": [VERSION]}
     event = {"at": None, "by": EVIL, "action": "promoted", "model": "news", "stage": "production", "version": "1"}
-    page = Page({"news": facts}, [event | {"from": None, "to": STAGE["digest"], "why": EVIL, "state": "done"}])
+    page = Page({"news": facts}, [event | {"from": None, "to": STAGE["digest"], "why": EVIL, "state": "done"}], waiting)
     for name in ("gather", "survey"):
         monkeypatch.setattr(f"sacristy.gateway.operations.{name}", lambda sources, model="": page)
     monkeypatch.setattr("sacristy.gateway.operations.hindrance", lambda settings: "")
@@ -79,6 +95,7 @@ def order(client: FlaskClient, action: str = "promote", **fields: str) -> Any:
     ("action", "values", "commands"),
     [
         ("promote", {}, ["promote news:2 production --why=w", "deploy news production"]),
+        ("approve", {}, ["approve news:2 production --why=w"]),
         ("rollback", {}, ["rollback news production --why=w"]),
         ("try", {"percent": "5"}, ["deploy news production --canary=5 --version=2 --why=w"]),
         ("try", {"kind": "mirror"}, ["deploy news production --mirror=10 --version=2 --why=w"]),
@@ -111,6 +128,8 @@ def test_production_moves_for_a_reason_only() -> None:
     for action in ("promote", "rollback", "take-over"):
         with pytest.raises(WhyMissing):
             plan("news", action, {"version": "2", "why": "  "}).require_why()
+    with pytest.raises(ApprovalWithoutReason):
+        plan("news", "approve", {"version": "2", "stage": "staging"}).require_why()
     plan("news", "drop", {}).require_why()
     plan("news", "promote", {"version": "2", "stage": "staging"}).require_why()
 
@@ -121,6 +140,70 @@ def test_an_order_is_begun_once_however_often_its_form_is_sent(client: FlaskClie
     assert [argv[1:3] for argv in begun] == [["-m", "sacristy.gateway.errand_runner"]]
     kept = json.loads((Path(begun[0][3]) / "errand.json").read_text())
     assert (kept["by"], kept["commands"][0]) == ("ana", ["promote", "news:2", "production", "--why=better"])
+
+
+def test_what_waits_for_a_word_is_shown_and_approved_by_the_command(client: FlaskClient, begun: Begun) -> None:
+    for path in ("", "/models/news"):
+        page = client.get(f"/operations{path}").text
+        assert "0 of 1 approval<" in page
+        assert "/operations/models/news/approve?stage=production&amp;version=2" in page
+        assert "<script>alert" not in page
+    page = client.get("/operations/models/news/approve?version=2").text
+    assert "sacristy approve news:2 production" in page
+    assert "disabled" not in page
+    assert order(client, "approve", why="").status_code == 400
+    assert order(client, "approve").status_code == 303
+    kept = json.loads((Path(begun[0][3]) / "errand.json").read_text())
+    assert (kept["by"], kept["commands"]) == ("ana", [["approve", "news:2", "production", "--why=better"]])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"asked_by": ("ana",), "by": "ana"}, "It was asked for by you"),
+        ({"given": ({"by": "ana", "why": "w", "at": None},), "wanted": 2}, "It was approved by you"),
+    ],
+)
+def test_nobody_is_somebody_else_to_himself(
+    client: FlaskClient, begun: Begun, waiting: list[Pending], change: dict[str, Any], told: str
+) -> None:
+    waiting[:] = [replace(ASKED, **change)]
+    assert told in client.get("/operations").text
+    assert "/approve?" not in client.get("/operations").text
+    page = client.get("/operations/models/news/approve?version=2").text
+    assert told in page
+    assert "disabled" in page
+    answer = order(client, "approve")
+    assert (answer.status_code, told in answer.text) == (409, True)
+    assert begun == []
+
+
+def test_who_asked_beside_others_may_approve_of_what_they_asked(client: FlaskClient, waiting: list[Pending]) -> None:
+    waiting[:] = [replace(ASKED, asked_by=("ben", "ana"))]
+    assert "/approve?" in client.get("/operations").text
+
+
+def test_what_has_its_approvals_waits_for_who_promotes(client: FlaskClient, waiting: list[Pending]) -> None:
+    waiting[:] = [replace(ASKED, given=({"by": "cleo", "why": EVIL, "at": None},))]
+    page = client.get("/operations").text
+    assert "1 of 1 approval<" in page
+    assert "cleo approves" in page
+    assert "/operations/models/news/promote?stage=production&amp;version=2" in page
+
+
+def test_a_form_of_another_site_approves_nothing(client: FlaskClient, settings: Settings, begun: Begun) -> None:
+    del client.environ_base["HTTP_AUTHORIZATION"]
+    page = client.get("/login").text
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert csrf
+    token = add_token(settings.tokens_file, "ida", TokenRole.OPS, "tests")
+    assert client.post("/login", data={"csrf": csrf[1], "token": token}).status_code == 303
+    assert order(client, "approve").status_code == 403
+    assert order(client, "approve", csrf="x" * 32).status_code == 403
+    assert begun == []
+    with client.session_transaction() as session:
+        mine = session["csrf"]
+    assert order(client, "approve", csrf=mine).status_code == 303
 
 
 def test_without_a_reason_the_form_comes_back_and_nothing_is_begun(client: FlaskClient, begun: Begun) -> None:

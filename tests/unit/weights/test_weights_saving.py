@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 import pytest
 
 from sacristy import weights
 from sacristy.errors import InvalidName, NoWeights, WeightsRefused
+from sacristy.weights import bar as bars
 
 
 class Observer:
@@ -75,3 +79,79 @@ def test_a_missing_or_empty_folder_is_no_weights(tmp_path, store):
     for folder in (tmp_path / "empty", tmp_path / "missing"):
         with pytest.raises(NoWeights):
             weights.save(Run(), folder, store=store)
+
+
+@pytest.fixture
+def terminal():
+    """A descriptor, and what was written to it so far."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+
+    def written():
+        try:
+            return os.read(reading, 1 << 16).decode()
+        except BlockingIOError:
+            return ""
+
+    yield writing, written
+    os.close(reading)
+    os.close(writing)
+
+
+def ticking(step):
+    """A clock that goes on by so many seconds with each look."""
+    now = iter(step * number for number in range(1000))
+    return lambda: next(now)
+
+
+def test_a_terminal_is_shown_how_far_saving_is_and_left_clean(folder, store, terminal, monkeypatch):
+    monkeypatch.setattr(bars, "EVERY_S", 0.0)
+    run = Run()
+    run.terminal, written = terminal
+    weights.save(run, folder, store=store)
+    text = written()
+    assert text.startswith("\r\x1b[Kweights ")
+    assert "0 of 0 MiB" in text
+    assert text.endswith("\r\x1b[K")
+    assert "\n" not in text
+
+
+def test_who_asks_for_progress_gets_it_instead_of_the_bar(folder, store, terminal, monkeypatch):
+    monkeypatch.setattr(bars, "EVERY_S", 0.0)
+    run, counts = Run(), []
+    run.terminal, written = terminal
+    weights.save(run, folder, store=store, progress=counts.append)
+    assert (sum(counts), written()) == (15, "")
+
+
+def test_the_bar_is_drawn_now_and_then_and_never_overfull(terminal):
+    number, written = terminal
+    with bars.bar(number, "weights", 8 << 20, ticking(0.05)) as advance:
+        for _ in range(40):
+            advance(1 << 18)
+    lines = written().split(bars.CLEAR)[1:]
+    assert 5 <= len(lines) <= 15
+    assert lines[-2:] == [bars.drawn("weights", 8 << 20, 8 << 20), ""]
+    assert {len(line) for line in lines[:-1]} <= set(range(40, 80))
+    assert bars.drawn("weights", 4 << 20, 8 << 20) == f"weights {'━' * 15}{'─' * 15} 4 of 8 MiB"
+
+
+def test_what_is_quick_and_what_has_no_terminal_shows_nothing(terminal):
+    number, written = terminal
+    with bars.bar(number, "weights", 100, ticking(0.0)) as advance:
+        advance(100)
+    with bars.bar(None, "weights", 100) as advance:
+        advance(100)
+    assert written() == ""
+
+
+def test_a_terminal_that_takes_nothing_or_is_gone_keeps_nobody_waiting(terminal):
+    number, _ = terminal
+    os.set_blocking(number, False)
+    with suppress(BlockingIOError):
+        while os.write(number, bytes(4096)):
+            pass
+    os.set_blocking(number, True)
+    for each in (number, 1 << 20):
+        with bars.bar(each, "weights", 100, ticking(1.0)) as advance:
+            advance(100)
