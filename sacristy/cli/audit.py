@@ -46,8 +46,10 @@ def approvals(
 def _waiting_row(waiting: words.Pending, user: str) -> tuple[Any, ...]:
     image, names = f"{waiting.model}:{waiting.version}", ", ".join(each["by"] for each in waiting.given)
     count = f"{len(waiting.given)} of {waiting.wanted}" + (f" ({names})" if names else "")
-    step = waiting.refuses(user) or f"sacristy approve {image} {waiting.stage} --why '...'"
-    if not waiting.lacking:
+    step = waiting.refuses(user) or (
+        "" if not waiting.lacking else f"sacristy approve {image} {waiting.stage} --why '...'"
+    )
+    if waiting.may_promote(user):
         step = f"sacristy promote {image} {waiting.stage} --why '...'"
     return image, waiting.stage, waiting.by, waiting.at, waiting.why, count, step
 

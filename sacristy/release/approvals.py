@@ -51,6 +51,10 @@ class Pending:
         """How many approvals it still needs."""
         return max(0, self.wanted - len(self.given))
 
+    def may_promote(self, user: str) -> bool:
+        """Say whether the approvals are enough for a promotion by this person, whose own does not count."""
+        return len([each for each in self.given if each["by"] != user]) >= self.wanted
+
     def refuses(self, user: str) -> str:
         """Return why a person's word is not wanted (any more), or an empty string."""
         if set(self.asked_by) == {user}:

@@ -133,6 +133,7 @@ def test_another_person_approves_with_a_reason_by_the_command(house: SimpleNames
     page.goto(house.model)
     expect(theirs).to_contain_text("1 of 1 approval")
     expect(theirs).to_contain_text(f"{ME} approves")
+    expect(theirs).to_contain_text("ben may promote it")
     assert [line.split()[0] for line in page.locator("#audit tbody td:nth-child(3)").all_inner_texts()] == [
         "approved",
         "asked",

@@ -189,6 +189,10 @@ def test_what_has_its_approvals_waits_for_who_promotes(client: FlaskClient, wait
     assert "1 of 1 approval<" in page
     assert "cleo approves" in page
     assert "/operations/models/news/promote?stage=production&amp;version=2" in page
+    waiting[:] = [replace(ASKED, given=({"by": "ana", "why": "good", "at": None},))]
+    page = client.get("/operations").text
+    assert "ben may promote it" in page
+    assert "/operations/models/news/promote?stage" not in page
 
 
 def test_a_form_of_another_site_approves_nothing(client: FlaskClient, settings: Settings, begun: Begun) -> None:
