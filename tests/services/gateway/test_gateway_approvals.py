@@ -15,7 +15,7 @@ import pytest
 import urllib3
 from playwright.sync_api import Page, expect
 from services.gateway.browsing import CHROMIUM, PHONE, faults, fetched_axe, launched, opened, overflow
-from services.release.conftest import Bench
+from services.release.bench import Bench
 
 from sacristy.errors import ApprovalMissing
 from sacristy.names import Stage

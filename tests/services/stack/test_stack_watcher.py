@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from pymongo import MongoClient
 from services.automation.recorded import TOKEN, USER, Controller
+from services.stack.conftest import new_settings
 
 from sacristy.settings import Role, Settings
 from sacristy.stack.doctor import doctor
@@ -19,7 +21,15 @@ from sacristy.stack.up import up
 from sacristy.supervision import Supervisor
 
 Until = Callable[[Callable[[], object]], None]
-NOT_THERE = "http://127.0.0.1:9"  # Omniboard and the gateway are a site's own here, which is away: the start is short
+NOT_THERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    """A home of its own: the other services are a site's, which is away, so that it starts quickly."""
+    made = new_settings(tmp_path)
+    yield made.model_copy(update={"omniboard_url": NOT_THERE, "gateway_url": NOT_THERE})
+    down(made)
 
 
 @pytest.fixture
@@ -44,7 +54,6 @@ def tags(settings: Settings, run: int) -> list[str]:
 def test_a_stack_with_a_jenkins_watches_for_tagged_runs(
     settings: Settings, controller: Controller, until: Until
 ) -> None:
-    settings = settings.model_copy(update={"omniboard_url": NOT_THERE, "gateway_url": NOT_THERE})
     ours = with_jenkins(settings, controller)
     assert up(ours)[WATCHER].ready
     assert service_states(ours)[WATCHER].url == controller.url
@@ -65,4 +74,3 @@ def test_a_stack_with_a_jenkins_watches_for_tagged_runs(
 
     assert WATCHER not in up(settings)
     assert Supervisor(settings).state(WATCHER) is None
-    down(settings)
