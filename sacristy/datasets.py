@@ -23,7 +23,10 @@ LINE = re.compile(r"[\s-]*([a-z0-9_]+):\s+(\S.*?)\s*")
 
 @dataclass(frozen=True)
 class Pointer:
-    """What data.dvc says. `path` is where `sacristy data pull` puts the file; `copies` are where else it may be."""
+    """What data.dvc says. `path` is where `sacristy data pull` puts the file; `copies` are where else it may be.
+
+    `shipped`: one of them is inside a package of the model's environment.
+    """
 
     model: str
     file: Path
@@ -31,6 +34,7 @@ class Pointer:
     md5: str
     size: int
     copies: tuple[Path, ...]
+    shipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ def read_pointer(settings: Settings, model: str, packages: Path | None = None) -
         if not re.fullmatch(pattern, facts.get(key, "")):
             raise InvalidDataFile(path=file, reason=f"{key} is {facts.get(key, 'missing')!r}; one plain file is wanted")
     copies = tuple(_copies(facts, settings, packages))
-    return Pointer(model, file, file.parent / facts["path"], facts["md5"], int(facts["size"]), copies)
+    return Pointer(
+        model, file, file.parent / facts["path"], facts["md5"], int(facts["size"]), copies, "shipped" in facts
+    )
 
 
 def find(pointer: Pointer) -> Found:

@@ -1013,6 +1013,44 @@ class RolloutFailed(InstanceCrashed):
     next = "the earlier version was put back; kubectl -n {namespace} get events shows more"
 
 
+class UncommittedCode(SacristyError):
+    """A Job trains what is committed, and the work tree is something else."""
+
+    what = "what {model} is trained from differs from the last commit ({commit})"
+    next = "git commit it, or train here: sacristy train {model}"
+    http_status = 409
+
+
+class NotForPods(SacristyError):
+    """A Job needs a service that only this machine can reach."""
+
+    what = "a pod cannot reach {service} at {address}"
+    next = "set {variable} to an address on the network; docs/how-to/kubernetes.md tells what a Job needs"
+
+
+class NoTrainingImage(SacristyError):
+    """The environment image in which a model is trained is not in the registry."""
+
+    what = "there is no environment image for training, {reference}, in the registry"
+    next = "sacristy env build {model} --train"
+    http_status = 404
+
+
+class JobEnded(SacristyError):
+    """A training's Job came to an end that was not the training's own."""
+
+    what = "the Job {job} is over without its training: {reason}"
+    next = "sacristy runs shows what it left; sacristy train --on kubernetes --resume RUN goes on from its checkpoint"
+
+
+class RunLostWithPod(SacristyError):
+    """A training ended well, and MongoDB did not take its run before its pod had to end."""
+
+    what = "training {model} ended well, but MongoDB was away for too long: its run went with its pod"
+    next = "see that MongoDB can be reached from pods, and train again"
+    exit_code = 75
+
+
 # --- gateway: canaries, tokens, feedback ----------------------------------------------------------------------
 
 

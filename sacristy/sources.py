@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import git
 
@@ -14,6 +16,7 @@ from sacristy.errors import CommitNotFound
 
 Files = dict[str, "SourceFile"]
 RUNTIME_PATHS = ("sacristy/__init__.py", "sacristy/names.py", "sacristy/errors.py", "sacristy/serving")
+EXPORT = "commit.json"  # on top of a copy of a commit without its repository: which commit, and every file's hash
 PLAIN_MODES = (git.Blob.file_mode, git.Blob.executable_mode)  # symbolic links are left out
 # GitCommandError: git is not there, or refuses a folder that belongs to another user ("dubious ownership").
 _NO_REPOSITORY = (git.InvalidGitRepositoryError, git.NoSuchPathError)
@@ -66,8 +69,14 @@ def describe(project: Path, paths: Sequence[str]) -> Sources:
             dirty = fingerprint(files_at(project, commit, paths)) != fingerprint(now)
             diff = repository.git.diff(*PLAIN_DIFF, "HEAD", "--", *paths) if dirty else ""
     except _NO_COMMIT:
-        return Sources("", True, fingerprint(now))
+        return _describe_export(project, paths, now)
     return Sources(commit, dirty, fingerprint(now), diff)
+
+
+def exported(commit: str, files: Files) -> bytes:
+    """Return what EXPORT holds: it lets a copy of a commit be told from one that was changed, where there is no git."""
+    hashes = {name: fingerprint({name: file}) for name, file in files.items()}
+    return json.dumps({"commit": commit, "files": hashes}, sort_keys=True).encode()
 
 
 def files_at(project: Path, commit: str, paths: Sequence[str]) -> Files:
@@ -92,7 +101,9 @@ def files_now(project: Path, paths: Sequence[str]) -> Files:
             listed = repository.git.ls_files("-z", "--cached", "--others", "--exclude-standard", "--", *paths)
         names = [name for name in listed.split("\0") if name]
     except _NO_COMMIT:
+        known = _export(project).get("files")
         names = [str(path.relative_to(project)) for start in paths for path in _below(project / start)]
+        names = names if known is None else [name for name in names if name in known]  # not what git ignored
     found: Files = {}
     for name in set(names):
         path = project / name
@@ -129,6 +140,23 @@ def fingerprint(files: Files) -> str:
         content = hashlib.sha256(file.content).hexdigest()
         total.update(f"{name}\0{int(file.executable)}\0{content}\n".encode())
     return total.hexdigest()
+
+
+def _describe_export(project: Path, paths: Sequence[str], now: Files) -> Sources:
+    """Say what the files of a project without git are: an unchanged copy of a commit, or of none."""
+    told = _export(project)
+    known = told.get("files", {})
+    wanted = {name: known[name] for name in known if any(name == p or name.startswith(f"{p}/") for p in paths)}
+    dirty = not told or wanted != {name: fingerprint({name: file}) for name, file in now.items()}
+    return Sources(told.get("commit", ""), dirty, fingerprint(now))
+
+
+def _export(project: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((project / EXPORT).read_text())
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 @contextmanager

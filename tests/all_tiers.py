@@ -54,10 +54,13 @@ TIERS = (
     ),
     Tier(
         "kubernetes",
-        ("containerd", "runc", "iptables", "ip", "kubectl", "zstd", "gcc", "docker-registry", "htpasswd", "openssl"),
+        (
+            *("containerd", "runc", "iptables", "ip", "kubectl", "zstd", "gcc", "docker-registry", "htpasswd", "openssl"),
+            *("ceph-mon", "ceph-osd", "radosgw"),
+        ),
         (
             *("docker.io", "iptables", "iproute2", "procps", "kubernetes-client", "zstd", "gcc", "libc6-dev"),
-            *("docker-registry", "apache2-utils", "openssl"),
+            *("docker-registry", "apache2-utils", "openssl", "ceph-mon", "ceph-osd", "radosgw"),
         ),
         hindrance=rig.missing,
     ),

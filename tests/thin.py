@@ -17,14 +17,15 @@ from sacristy.images.manifest import CONFIG, LAYER, canonical, described, image_
 from sacristy.images.wheelhouse import Variant
 
 SERVING = ("flask", "gunicorn", "pydantic", "orjson", "prometheus-client")
+TRAINING = ("sacred", "setuptools", "pymongo", "boto3", "gitpython", "filelock", "pydantic-settings")
 LEFT_OUT = {"test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "site-packages", "__pycache__"}
 HOME = Path("usr/local")
 PASSWD = b"nobody:x:65532:65532::/:/nonexistent\n"
 
 
-def push_environment(registry, lock_hash, packages):
-    """Push the image for a lock; `packages` is a site-packages that has what serving needs. Return its digest."""
-    own = dict(chosen(packages))
+def push_environment(registry, lock_hash, packages, *, train=False):
+    """Push the image for a lock; `packages` is a site-packages that has what is needed. Return its digest."""
+    own = dict(chosen(packages, SERVING + TRAINING if train else SERVING))
     needed = shared_by([path for path in own.values() if path.suffix == ".so"])
     layers = [layer(python() | {path.relative_to("/"): path for path in needed}), layer(own)]
     config = canonical(
@@ -45,7 +46,7 @@ def push_environment(registry, lock_hash, packages):
     registry.put_blob(repository, described(config, CONFIG).digest, config)
     manifest = image_manifest(described(config, CONFIG), [found for found, _ in layers], {})
     digest = registry.put_manifest(repository, manifest)
-    registry.tag(repository, tag_of(Variant.CPU), digest)
+    registry.tag(repository, tag_of(Variant.CPU, train=train), digest)
     return digest
 
 
@@ -82,13 +83,13 @@ def shared_by(objects):
     return sorted({Path(found) for found in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", said, re.MULTILINE)})
 
 
-def chosen(packages):
-    """Yield the files of what serving needs and all that it needs itself."""
+def chosen(packages, names=SERVING):
+    """Yield the files of packages and of all that they need themselves."""
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
     known = {
         canonical_name(dist.metadata["Name"]): dist for dist in importlib.metadata.distributions(path=[str(packages)])
     }
-    wanted, seen = list(SERVING), set()
+    wanted, seen = list(names), set()
     while wanted:
         dist = known.get(wanted.pop())
         if dist is None or dist in seen:

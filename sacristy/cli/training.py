@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sacristy.cli.arguments import ModelName
+from sacristy.cli.cluster_training import Place, train_on_cluster
 from sacristy.cli.printing import JsonFlag, done, emit, fail, out, short, steps, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
@@ -26,7 +27,7 @@ from sacristy.errors import (
 from sacristy.names import parse_model, parse_run
 from sacristy.project import Model
 from sacristy.tracking.checkpoints import resume_environment
-from sacristy.tracking.reproduce import config_words
+from sacristy.tracking.reproduce import continuing_words
 from sacristy.tracking.runs import RunRecord, find_by_token, find_run, list_runs
 from sacristy.tracking.series import outlines, read_metrics
 from sacristy.tracking.sparkline import sparkline
@@ -47,14 +48,21 @@ def train(
             metavar="RUN",
         ),
     ] = None,
+    on: Annotated[
+        Place,
+        typer.Option("--on", help="here, or as a Job on the cluster: kubernetes. A Job trains what is committed."),
+    ] = Place.HERE,
     json: JsonFlag = False,
 ) -> None:
     """Train a model as a Sacred run. What follows the model is Sacred's own: with epochs=3, -c 'a comment'."""
     bench = Workbench()
     with timed() as clock:
-        words, extra = _continued(bench, model, resume, context.args) if resume else (context.args, {})
         try:
-            run = run_training(bench, bench.model(model), words, extra, quiet=json)
+            if on == Place.KUBERNETES:
+                run = train_on_cluster(bench, bench.model(model), context.args, resume, quiet=json)
+            else:
+                words, extra = _continued(bench, model, resume, context.args) if resume else (context.args, {})
+                run = run_training(bench, bench.model(model), words, extra, quiet=json)
         except RunNotArrived as error:  # nothing is lost, and the training went well
             fail(error)
             return
@@ -70,9 +78,7 @@ def _continued(bench: Workbench, model: str, parent: int, words: list[str]) -> t
     run = find_run(bench.database, parent)
     if run.model != model:
         raise RunOfAnotherModel(run=parent, found=run.model, model=model)
-    at = words.index("with") + 1 if "with" in words else len(words)
-    before = words[:at] if "with" in words else [*words, "with"]
-    return [*before, *config_words(run.config), *words[at:]], resume_environment(parent, run.document)
+    return continuing_words(words, run.config), resume_environment(parent, run.document)
 
 
 def run_training(
@@ -178,6 +184,7 @@ def show(
             ("result", record.result),
             ("continues run", _ours(record).get("parent")),
             ("repeats run", _ours(record).get("repeats")),
+            ("trained on", _job(record)),
             *zip(("weights", "image", "stage", "deployed"), _release(record), strict=True),
         ]
         table(f"Run {record.id}", ["", ""], [row for row in rows if row[1] not in (None, "")], "")
@@ -215,6 +222,12 @@ def _points(run: RunRecord) -> str:
     """Return how many points arrived, of how many that the journal holds; empty for a run of plain Sacred."""
     journal = _ours(run).get("journal") or {}
     return f"{journal.get('arrived', 0):,} of {journal['points']:,} arrived" if "points" in journal else ""
+
+
+def _job(run: RunRecord) -> str:
+    """Return where on a cluster a run was trained; empty for one that was not."""
+    job = _ours(run).get("job") or {}
+    return f"node {job['node']}, Job {job['name']}, {job['image']}" if job else ""
 
 
 def _ours(run: RunRecord) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sacristy.errors import SacristyError
 from sacristy.project import load_model
 from sacristy.settings import Settings
 from sacristy.sources import describe, image_paths
-from sacristy.tracking.variables import PARENT, REPEATS, TOKEN, TRIAL
+from sacristy.tracking.variables import JOB, PARENT, REPEATS, TOKEN, TRIAL
 
 SCHEMA = 1
 
@@ -37,8 +37,9 @@ def provenance(settings: Settings, name: str, script_folder: Path) -> tuple[dict
             found[key] = int(run)
     if token := os.environ.get(TOKEN):
         found["token"] = token
-    if trial := os.environ.get(TRIAL):
-        found["trial"] = json.loads(trial)
+    for key, variable in (("trial", TRIAL), ("job", JOB)):
+        if told := os.environ.get(variable):
+            found[key] = json.loads(told)
     if sources.diff:
         found["diff"] = "sha256:" + hashlib.sha256(sources.diff.encode("utf-8", "surrogateescape")).hexdigest()
     return found, sources.diff

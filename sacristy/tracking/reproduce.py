@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,14 @@ def config_words(config: Mapping[str, Any], prefix: str = "") -> list[str]:
         else:
             words.append(f"{prefix}{name}={value!r}")
     return words
+
+
+def continuing_words(words: Sequence[str], config: Mapping[str, Any]) -> list[str]:
+    """Return the words of a training with a run's configuration; what `words` say otherwise comes later and counts."""
+    given = list(words)
+    at = given.index("with") + 1 if "with" in given else len(given)
+    before = given[:at] if "with" in given else [*given, "with"]
+    return [*before, *config_words(config), *given[at:]]
 
 
 def stored_diff(db: Documents, digest: str) -> bytes:

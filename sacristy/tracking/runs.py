@@ -72,8 +72,11 @@ def find_run(db: Documents, run_id: int) -> RunRecord:
 
 
 def find_by_token(db: Documents, token: str) -> RunRecord | None:
-    """Return the run whose training was started with SACRISTY_TOKEN set to `token`, or None."""
-    document = db.runs.find_one({"sacristy.token": token})
+    """Return the newest run whose training was started with SACRISTY_TOKEN set to `token`, or None.
+
+    A Job on a cluster has more than one where its pod was ended and another one went on.
+    """
+    document = db.runs.find_one({"sacristy.token": token}, sort=[("_id", -1)])
     return record(document) if document else None
 
 

@@ -10,7 +10,16 @@ from sacristy.errors import PodNotStarted
 from sacristy.targets.kubernetes.cluster import Cluster
 from sacristy.targets.kubernetes.diagnosis import Hindrance, has_begun, hindrance
 from sacristy.targets.kubernetes.pods import candidate
-from sacristy.targets.kubernetes.workload import INSTANCE, OURS, PORT_NAME, PULL_SECRET, Json, Workload, metadata
+from sacristy.targets.kubernetes.workload import (
+    INSTANCE,
+    OURS,
+    PORT_NAME,
+    PULL_SECRET,
+    Json,
+    Placed,
+    Workload,
+    metadata,
+)
 from sacristy.targets.naming import belongs
 from sacristy.targets.target import Image
 
@@ -66,7 +75,7 @@ def address_of(workload: Workload, own: str, uid: str) -> Json:
     return {"apiVersion": "v1", "kind": "Service", "metadata": about, "spec": spec}
 
 
-def pull_secret(workload: Workload, login: tuple[str, str]) -> Json:
+def pull_secret(workload: Placed, login: tuple[str, str]) -> Json:
     """Return the password with which the nodes pull."""
     user, password = login
     auth = base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -75,6 +75,13 @@ class Cluster:
                 return answer.json
         raise ClusterRefused(server=self.server, status=409, reason=f"{about['name']} is being changed by others")
 
+    def create(self, manifest: Json) -> Json:
+        """Make an object that is not there yet, and return it. Raises what `apply` raises; ClusterRefused if it is."""
+        answer = self._create(self.adapted(manifest))
+        if answer.status == 409:
+            raise ClusterRefused(server=self.server, status=409, reason=f"{manifest['metadata']['name']} is there")
+        return answer.json
+
     def delete(self, kind: str, namespace: str, name: str, version: str = "v1", grace_s: int | None = None) -> None:
         """Remove an object and what it owns, without waiting for it. None there is no error."""
         path = self._path(self._served(version), kind, namespace, name)
@@ -87,6 +94,31 @@ class Cluster:
         query = {"tailLines": str(lines)} | ({"previous": "true"} if previous else {})
         answer = self._ask("GET", self._path("v1", "Pod", namespace, pod) + "/log", query=query, allow=(400, 404))
         return answer.text.splitlines() if answer.status == 200 else []
+
+    def follow_log(self, namespace: str, pod: str, silence_s: float = 30.0) -> Iterator[str]:
+        """Yield what a pod's container prints, line by line from the first, until it ends or is silent for so long.
+
+        Raises ClusterAway or ClusterRefused.
+        """
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+        path = self._path("v1", "Pod", namespace, pod) + "/log"
+        got = self._call("GET", path, {"follow": "true"}, None, (TIMEOUT_S, silence_s))
+        if got.status != 200:
+            raise refusal(self.server, Answer(got.status, got.read().decode("utf-8", "replace")), path)
+        rest = b""
+        try:
+            for piece in got.response.stream():
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from (line.decode("utf-8", "replace") for line in lines)
+        except ReadTimeoutError:
+            return  # what is half a line is read again
+        except (HTTPError, OSError) as error:
+            raise ClusterAway(server=self.server, reason=error) from None
+        finally:
+            got.response.close()
+        if rest:
+            yield rest.decode("utf-8", "replace")
 
     def read_file(self, namespace: str, pod: str, path: str) -> str:
         """Return a file inside of a pod. Raises ClusterRefused where that cannot be had."""
@@ -164,18 +196,34 @@ class Cluster:
     ) -> Answer:
         from urllib3.exceptions import HTTPError
 
-        api = self._client
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        url = self.server + path + (f"?{urlencode(query)}" if query else "")
+        got = self._call(method, path, query, body, TIMEOUT_S)
         try:
-            got = api.call_api(method, url, header_params=headers, body=body, _request_timeout=TIMEOUT_S)
             answer = Answer(got.status, got.read().decode("utf-8", "replace"))
         except (HTTPError, OSError) as error:
             raise ClusterAway(server=self.server, reason=getattr(error, "reason", None) or error) from None
         if answer.status < 300 or answer.status in allow:
             return answer
         raise refusal(self.server, answer, path)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None,
+        body: Json | None,
+        timeout_s: float | tuple[float, float],
+    ) -> Any:
+        """Return the client's answer, whose body is not read yet."""
+        from urllib3.exceptions import HTTPError
+
+        api = self._client
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = self.server + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            return api.call_api(method, url, header_params=headers, body=body, _request_timeout=timeout_s)
+        except (HTTPError, OSError) as error:
+            raise ClusterAway(server=self.server, reason=getattr(error, "reason", None) or error) from None
 
 
 def refusal(server: str, answer: Answer, path: str) -> ClusterRefused:

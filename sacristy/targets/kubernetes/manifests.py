@@ -13,6 +13,7 @@ from sacristy.targets.kubernetes.workload import (
     PORT_NAME,
     SERVICE_ACCOUNT,
     Json,
+    Placed,
     Workload,
     facts,
     metadata,
@@ -93,7 +94,7 @@ def network_policy(workload: Workload) -> Json:
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": about, "spec": spec}
 
 
-def service_account(workload: Workload) -> Json:
+def service_account(workload: Placed) -> Json:
     """Return whom the pods are to the cluster: somebody without a token and without rights."""
     about = shared_metadata(workload, SERVICE_ACCOUNT)
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": about, "automountServiceAccountToken": False}

@@ -110,9 +110,9 @@ def cores(count: float) -> str:
     return f"{max(1, round(count * 1000))}m"
 
 
-def scratch(name: str, medium: str = "") -> Json:
+def scratch(name: str, medium: str = "", mib: int = SHARED_MIB) -> Json:
     """Return a volume that lives as long as its pod."""
-    limits: Json = {"sizeLimit": f"{SHARED_MIB}Mi"}
+    limits: Json = {"sizeLimit": f"{mib}Mi"}
     return {"name": name, "emptyDir": limits | ({"medium": medium} if medium else {})}
 
 

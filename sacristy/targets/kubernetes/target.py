@@ -178,12 +178,7 @@ class KubernetesTarget(Target):
     @cached_property
     def _host(self) -> str:
         """Where the nodes pull from."""
-        location = self.settings.registry_location
-        if self.settings.cluster.registry:
-            return self.settings.cluster.registry
-        if not location.startswith(("http://", "https://")):
-            raise RegistryUnknownToCluster(location=location)
-        return urlsplit(location).netloc
+        return pulled_from(self.settings)
 
     def _send(self, image: Image) -> None:
         """Bring an image that was built here and not pushed yet to where the nodes pull from; no tag points at it."""
@@ -221,6 +216,16 @@ class KubernetesTarget(Target):
         if self.settings.cluster.expose == "NodePort":
             return f"http://{self.settings.cluster.node_address}:{spec['ports'][0]['nodePort']}"
         return f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}"
+
+
+def pulled_from(settings: Settings) -> str:
+    """Return host:port under which a cluster's nodes pull. Raises RegistryUnknownToCluster."""
+    location = settings.registry_location
+    if settings.cluster.registry:
+        return settings.cluster.registry
+    if not location.startswith(("http://", "https://")):
+        raise RegistryUnknownToCluster(location=location)
+    return urlsplit(location).netloc
 
 
 def _is(deployment: Json | None, name: str) -> bool:

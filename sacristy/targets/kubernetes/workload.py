@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sacristy.names import Stage
 from sacristy.project import ModelFile
@@ -14,11 +14,24 @@ Json = dict[str, Any]
 MODEL, STAGE, ROLE, VERSION = (f"dev.sacristy.{word}" for word in ("model", "stage", "role", "version"))
 DIGEST, RUN, GPU, INSTANCE = (f"dev.sacristy.{word}" for word in ("digest", "run", "gpu", "instance"))
 OURS = {"app.kubernetes.io/managed-by": "sacristy"}
-SERVER, CANDIDATE = "server", "candidate"
+JOB = "dev.sacristy.job"
+SERVER, CANDIDATE, TRAINING = "server", "candidate", "training"
 SERVICE_ACCOUNT = "sacristy-model"
 PULL_SECRET = "sacristy-registry"  # noqa: S105 - a name
 TRIALS = "trials"
 PORT, PORT_NAME = 8080, "http"
+
+
+class Placed(Protocol):
+    """What lives in a namespace and is pulled from a registry."""
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace."""
+
+    @property
+    def registry(self) -> str:
+        """Return host:port under which the nodes pull."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,7 @@ def metadata(workload: Workload, **more: Any) -> Json:
     return {"name": workload.model, "namespace": workload.namespace, "labels": labels} | more
 
 
-def shared_metadata(workload: Workload, name: str) -> Json:
+def shared_metadata(workload: Placed, name: str) -> Json:
     """Return the metadata of an object that all models of a namespace share."""
     return {"name": name, "namespace": workload.namespace, "labels": dict(OURS)}
 

@@ -54,6 +54,23 @@ def test_a_folder_without_git_is_dirty(tmp_path):
     assert list(sources.files_now(tmp_path, PATHS)) == ["models/digits/train.py"]
 
 
+def test_a_copy_of_a_commit_is_that_commit_until_it_is_changed(checkout, tmp_path):
+    commit = sources.describe(checkout, PATHS).commit
+    files = sources.files_at(checkout, commit, ["models", "README.md"])
+    copy = tmp_path / "copy"
+    for name, file in files.items():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_bytes(file.content)
+    (copy / sources.EXPORT).write_bytes(sources.exported(commit, files))
+    (copy / "models" / "digits" / "dataset").mkdir()
+    (copy / "models" / "digits" / "dataset" / "rows").touch()  # git ignores it
+    assert sources.describe(copy, PATHS) == sources.describe(checkout, PATHS)
+    (copy / "models" / "digits" / "train.py").write_text("two\n")
+    assert sources.describe(copy, PATHS).dirty
+    (copy / "models" / "digits" / "train.py").unlink()
+    assert sources.describe(copy, PATHS).dirty
+
+
 @pytest.mark.parametrize("setting", ["noprefix=true", "context=0", "external=true", "relative=true"])
 def test_the_diff_applies_whatever_the_users_configuration_is(checkout, setting):
     changed = {"train.py": b"one\ntwo\n", "table.npy": bytes(range(256)) * 9}

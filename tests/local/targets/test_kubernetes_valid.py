@@ -2,11 +2,13 @@
 
 import pytest
 from cluster_policy import invalid
+from unit.targets.test_kubernetes_jobs import OWNER, made
 from unit.targets.test_kubernetes_manifests import FILES, workload
 
 from sacristy.targets.kubernetes.candidates import address_of, pull_secret
 from sacristy.targets.kubernetes.manifests import manifests
 from sacristy.targets.kubernetes.pods import candidate
+from sacristy.targets.kubernetes.training import job, job_secret, no_callers
 
 
 @pytest.mark.parametrize("changes", FILES.values(), ids=FILES)
@@ -14,6 +16,12 @@ def test_a_models_manifests_are_valid(changes):
     work = workload(changes, pull_secret=True)
     beside = [candidate(work, "news-1a2b3c4d", 60), address_of(work, "news-1a2b3c4d", "uid")]
     assert invalid([*manifests(work), *beside, pull_secret(work, ("ci", "x"))]) == []
+
+
+@pytest.mark.parametrize("changes", FILES.values(), ids=FILES)
+def test_a_trainings_manifests_are_valid(changes):
+    training = made(changes, pull_secret=True, resumes=42, words=("with", "epochs=3"))
+    assert invalid([job(training), job_secret(training, OWNER), no_callers(training)]) == []
 
 
 def test_a_field_that_does_not_exist_is_told():

@@ -26,6 +26,7 @@ ROOMS = [
     "tracking",
     "search",
     "weights",
+    "training",
     "serving",
     "images",
     "targets",
