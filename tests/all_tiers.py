@@ -55,7 +55,18 @@ TIERS = (
     Tier(
         "kubernetes",
         (
-            *("containerd", "runc", "iptables", "ip", "kubectl", "zstd", "gcc", "docker-registry", "htpasswd", "openssl"),
+            *(
+                "containerd",
+                "runc",
+                "iptables",
+                "ip",
+                "kubectl",
+                "zstd",
+                "gcc",
+                "docker-registry",
+                "htpasswd",
+                "openssl",
+            ),
             *("ceph-mon", "ceph-osd", "radosgw"),
         ),
         (
