@@ -91,7 +91,7 @@ class Follower:
         """Show what is new; return the exit code if the training has ended by itself."""
         found = pods(self.cluster, self.training)
         current = next((pod for pod in found if pod["metadata"]["name"] == self._pod), None)
-        if current is None or (current is not found[-1] and (is_lost(current) or exit_code(current) is not None)):
+        if current is None or (is_lost(current) and current is not found[-1]):
             current = self._turn_to(found)
         if current is None:
             self._require_job()
