@@ -158,7 +158,7 @@ def test_sigterm_ends_a_run_as_interrupted_with_everything_stored(bench):
 
 @pytest.mark.parametrize("endings", [(signal.SIGHUP, signal.SIGHUP), (signal.SIGTERM, signal.SIGHUP)])
 def test_a_parent_or_terminal_that_goes_ends_it_as_well_and_never_cuts_that_off(bench, endings):
-    trainer = bench.start(env={"FOR": 60})
+    trainer = bench.start(env={"FOR": 60}, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     bench.wait_for_run()
     for ending in endings:
         trainer.send_signal(ending)
