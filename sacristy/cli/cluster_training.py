@@ -53,10 +53,10 @@ def train_on_cluster(
     cluster = Cluster(bench.settings.cluster)
     show = sys.stderr if quiet else sys.stdout
     follower = Follower(cluster, training, lambda line: print(line, file=show, flush=True), say)
-    jobs.start(cluster, training, bench.settings.registry_login)
-    say(f"Job {training.name} in {training.namespace}; Ctrl-C ends it")
     try:
         with _told_to_end():
+            jobs.start(cluster, training, bench.settings.registry_login)
+            say(f"Job {training.name} in {training.namespace}; Ctrl-C ends it")
             code = follower.follow()
     except KeyboardInterrupt:
         say(f"ending Job {training.name}; its training stores everything first")

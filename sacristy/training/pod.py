@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from pymongo.errors import PyMongoError
+
 from sacristy import settings as settings_module
 from sacristy.errors import DatabaseUnreachable, SacristyError
 from sacristy.settings import Role, Settings
-from sacristy.tracking.database import Documents, connect
+from sacristy.tracking.database import Documents, connect, reason
 from sacristy.tracking.resync import journals, resync
 from sacristy.tracking.runs import RunRecord, find_by_token, find_run
 from sacristy.tracking.shipper import training_database
@@ -78,6 +80,9 @@ def main(argv: Sequence[str]) -> int:
     except SacristyError as error:
         report(f"{error}\n  {error.advice}")
         return error.exit_code
+    except PyMongoError as error:
+        report(f"MongoDB does not answer: {reason(error)}; nothing was trained")
+        return DatabaseUnreachable.exit_code
     if start.said:
         report(start.said)
     if start.code is not None:

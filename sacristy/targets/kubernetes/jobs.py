@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sacristy.errors import ClusterAway, ClusterRefused, JobEnded, PodNotStarted
 from sacristy.targets.kubernetes.candidates import pull_secret
@@ -17,6 +17,7 @@ from sacristy.targets.kubernetes.workload import JOB, Json
 BATCH = "batch/v1"
 POLL_S = 0.5
 TAKEN_AWAY = frozenset({"Evicted", "Preempted", "Preempting", "NodeLost", "NodeShutdown", "Terminated"})
+PODLESS_S = 20.0  # after which a Job without a pod is strange
 AWAY_S = 120.0  # without an answer of the cluster's API
 Show = Callable[[str], None]
 
@@ -60,6 +61,7 @@ class Follower:
     _lines: int = 0
     _pod: str = ""
     _told: str = ""
+    _seen: float = field(default_factory=lambda: time.monotonic())
 
     def follow(self) -> int:
         """Return the training's exit code. Raises JobEnded, PodNotStarted, ClusterAway or ClusterRefused."""
@@ -95,7 +97,10 @@ class Follower:
             current = self._turn_to(found)
         if current is None:
             self._require_job()
+            if time.monotonic() - self._seen > PODLESS_S:
+                self._say(f"waiting: it has no pod (a quota?); kubectl -n {self.training.namespace} describe job")
             return None
+        self._seen = time.monotonic()
         if has_begun(current):
             self._show_lines()
             code = exit_code(current)

@@ -141,6 +141,11 @@ def no_callers(training: Training) -> Json:
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": about, "spec": spec}
 
 
+def literal(text: str) -> str:
+    """Return a text such that Kubernetes hands it on as it is: it fills in $(NAME) in commands and variables."""
+    return text.replace("$", "$$")
+
+
 def _container(training: Training, gpus: int) -> Json:
     places = {"tmp": "/tmp", "state": HOME, "shm": "/dev/shm"}  # noqa: S108 - paths in the pod
     mounts: list[Json] = [{"name": name, "mountPath": path} for name, path in places.items()]
@@ -148,7 +153,7 @@ def _container(training: Training, gpus: int) -> Json:
         "name": CONTAINER,
         "image": training.reference,
         "imagePullPolicy": "IfNotPresent",
-        "command": [*PROGRAM, training.model, *training.words],
+        "command": [*PROGRAM, training.model, *map(literal, training.words)],
         "workingDir": PROJECT,
         "env": _variables(training),
         "resources": resources(training.file, gpus),
@@ -168,7 +173,7 @@ def _variables(training: Training) -> list[Json]:
         "SACRISTY_HOME": HOME,
         variables.TOKEN: training.token,
         **({variables.RESUMES: str(training.resumes)} if training.resumes else {}),
-        **training.environment,
+        **{name: literal(value) for name, value in training.environment.items()},
     }
     known: dict[str, str] = {"NODE": "spec.nodeName", "POD": "metadata.name"}
     url = {"name": training.name, "key": URL_KEY}

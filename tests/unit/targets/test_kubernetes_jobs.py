@@ -44,6 +44,7 @@ def test_a_job_is_within_the_policy(changes):
 def test_what_sacred_is_told_goes_to_the_training_word_by_word():
     container = pod_of(made(words=("with", "lr=0.1; rm -rf /")))["containers"][0]
     assert container["command"][-4:] == ["sacristy.training.pod", "news", "with", "lr=0.1; rm -rf /"]
+    assert pod_of(made(words=("$(POD) $x",)))["containers"][0]["command"][-1] == "$$(POD) $$x"
     assert container["image"] == f"registry:5000/env-0123456789abcdef@{DIGEST}"
 
 
@@ -189,6 +190,13 @@ def test_the_exit_code_is_the_trainings(follow):
     assert follow(Scene([pod()], [pod(code=7)]))[0] == 7
     assert follow(Scene([pod()], [pod(code=7), pod("two")]))[0] == 7  # an old cluster tries again at once
     assert exit_code(pod()) is None
+
+
+def test_a_job_that_gets_no_pod_is_told_about(follow, monkeypatch):
+    now = iter(range(0, 10_000, 15))
+    monkeypatch.setattr("sacristy.targets.kubernetes.jobs.time.monotonic", lambda: next(now))
+    _, _, told = follow(Scene([], [], [], [pod(code=0)]))
+    assert [line.partition(";")[0] for line in told] == ["waiting: it has no pod (a quota?)"]
 
 
 def test_a_job_that_others_deleted_is_told(follow):
