@@ -6,7 +6,7 @@ PIPENV_VERSION := 2026.10.3
 UNIT := tests/unit
 LOCAL := tests/local
 SERVICES := tests/services
-NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx and not kubernetes and not groovy and not jenkins and not compose and not ray
+NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx and not kubernetes and not groovy and not jenkins and not compose and not prometheus and not ray
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo down clean test test-unit test-local test-services test-story test-models test-all test-tiers check lock

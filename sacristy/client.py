@@ -14,6 +14,7 @@ a user's feedback on a prediction once, however often it comes.
 from __future__ import annotations
 
 import random
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -69,13 +70,13 @@ class Client:
         timeout_s: float = 30.0,
         tries: int = 5,
         key: str = "",
-        verify: str | bool = True,
+        verify: str | bool | ssl.SSLContext = True,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`tries` of each request at most. `key`: while a canary runs, the same key gets the same version.
 
-        `verify`: the certificate that the gateway's is checked with, if the system does not trust it.
+        `verify`: a context with the certificate that the gateway's is checked with, if the system does not trust it.
         """
         headers = {"Authorization": f"Bearer {token}"} | ({"X-Sacristy-Key": key} if key else {})
         self._url, self._tries, self._sleep = url, tries, sleep
@@ -129,6 +130,13 @@ class Client:
     def models(self) -> dict[str, Any]:
         """Return what answers: models[model][stage]. Raises GatewayAway or GatewayRefused."""
         return dict(self._send("GET", "/models", {})["models"])
+
+    def ready(self, model: str, stage: str = "production") -> bool:
+        """Say whether what answers for a model's stage says that it is ready. Raises GatewayAway."""
+        try:
+            return bool(self._send("GET", f"/v2/models/{model}/ready", {"stage": stage})["ready"])
+        except GatewayRefused:
+            return False
 
     def statistics(self, model: str, *, stage: StageName = "production", hours: float = 24.0) -> dict[str, Any]:
         """Return volume, latency, labels and agreement by version. Raises GatewayAway or GatewayRefused."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from sacristy.commands import run
 from sacristy.errors import EnvironmentNotLocked, PathNotWritable
+from sacristy.packages import pip_environment
 from sacristy.settings import Settings
 from sacristy.turns import turn
 
@@ -55,10 +55,10 @@ def sync_command(python: Path, categories: str) -> list[str]:
     return [str(python), "-m", "pipenv", "sync", "--categories", categories]
 
 
-def sync_environment(folder: Path) -> dict[str, str]:
-    """Return the environment variables under which `sync_command` fills folder/venv."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    links = f"{folder / LINKS} {os.environ.get('PIP_FIND_LINKS', '')}".strip()
+def sync_environment(folder: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables under which `sync_command` fills folder/venv. `given`: those that pip has."""
+    kept = {name: value for name, value in given.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    links = f"{folder / LINKS} {given.get('PIP_FIND_LINKS', '')}".strip()
     return kept | {
         "VIRTUAL_ENV": str(folder / "venv"),
         "PIPENV_PIPFILE": str(folder / "Pipfile"),
@@ -99,11 +99,12 @@ def _make(settings: Settings, lock: Path, folder: Path) -> None:
     folder.mkdir()
     for name in ("Pipfile", "Pipfile.lock"):
         shutil.copyfile(lock.with_name(name), folder / name)
-    wheels = local_wheels(os.environ.get("PIP_FIND_LINKS", ""))
+    given = pip_environment(settings)
+    wheels = local_wheels(given.get("PIP_FIND_LINKS", ""))
     (folder / LINKS).write_text(links_page(wheels))
     run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")])
     command = sync_command(Path(sys.executable), categories(lock.read_text(), wheels))
-    run(command, folder=folder, environment=sync_environment(folder))
+    run(command, folder=folder, environment=sync_environment(folder, given))
     site = next((folder / "venv" / "lib").glob("python*/site-packages"))
     (site / "sacristy-project.pth").write_text(f"{settings.project}\n")
     (folder / READY).touch()

@@ -1391,3 +1391,27 @@ class AnotherActs(SacristyError):
     what = "another operator acts; after {waited_s} s it still did"
     next = "it does what is due; sacristy status shows what runs"
     http_status = 409
+
+
+# --- stack: bundles -------------------------------------------------------------------------------------------
+
+
+class PackageNotBrought(SacristyError):
+    """A site without a network lacks a package that its bundle should have had."""
+
+    what = "{name} is not among the packages that were brought here ({folder})"
+    next = "make a bundle of this very commit: sacristy bundle make; or remove that folder where there is a network"
+
+
+class NoBundle(SacristyError):
+    """A folder that is no bundle, or one whose making was interrupted."""
+
+    what = "{folder} is no whole bundle: {reason}"
+    next = "sacristy bundle make {folder}, where there is a network"
+
+
+class BundleDamaged(SacristyError):
+    """A bundle that is not what its manifest says, or whose manifest is not the one that was meant."""
+
+    what = "{path}: {reason}; nothing was loaded"
+    next = "copy the bundle once more; it goes on where files are sound"

@@ -12,13 +12,16 @@ import os
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sacristy.errors import InvalidSettings, JenkinsNotSet, NotInitialised, ProjectNotFound, StateDamaged
+
+if TYPE_CHECKING:
+    import ssl
 
 DATABASE = "sacristy"
 REPLICA_SET = "rs0"
@@ -153,7 +156,7 @@ class Settings(BaseSettings):
     prediction_log: bool = Field(default=True, description="whether the gateway keeps predictions and counts them")
     prediction_days: int = Field(default=30, ge=1, description="how long predictions are kept, in days")
     gateway_token: SecretStr | None = Field(
-        default=None, description="what commands show the gateway; empty: secrets/gateway-ops"
+        default=None, description="what commands show the gateway; empty: secrets/gateway-ops, or gateway-scientist"
     )
     omniboard_url: str = Field(default="", description="an Omniboard that is not the embedded one")
     user: str = Field(default_factory=lambda: _user(), description="who acts, for the audit trail")
@@ -264,8 +267,22 @@ class Settings(BaseSettings):
 
     @property
     def own_token(self) -> str:
-        """What commands show the gateway. Raises NotInitialised."""
-        return self.gateway_token.get_secret_value() if self.gateway_token else self.secret("gateway-ops")
+        """What commands show the gateway: ops' token, else a scientist's. Raises NotInitialised."""
+        if self.gateway_token:
+            return self.gateway_token.get_secret_value()
+        try:
+            return self.secret("gateway-ops")
+        except NotInitialised:
+            if not (self.home / "secrets" / "gateway-scientist").is_file():
+                raise
+            return self.secret("gateway-scientist")
+
+    @property
+    def gateway_trust(self) -> ssl.SSLContext | bool:
+        """What the gateway's certificate is checked with: the one that is set, else what the system trusts."""
+        import ssl
+
+        return ssl.create_default_context(cafile=self.gateway_ca) if self.gateway_ca else True
 
     def port(self, service: str) -> int | None:
         """Return the port the embedded stack gave to a service, or None before the first `sacristy up`."""

@@ -42,6 +42,7 @@ TIERS = (
     Tier("browser", ("chromium", "npm"), ("chromium", "npm")),
     Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
     Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
+    Tier("prometheus", ("promtool",), ("prometheus",)),
     Tier(
         "docker",
         ("dockerd", "docker", "debootstrap", "iptables"),

@@ -8,19 +8,24 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import urllib3
 from engine import BASE, Engine
+from lamps import add_lamp
 from lonely_host import Host
 from story import SACRISTY, Clone, Load
 
 NAME = "sacristy.test"
-SITES = ("omniboard", "registry", "store", "mongodb", "jenkins", "prometheus")
+SITES = ("omniboard", "registry", "store", "mongodb", "jenkins", "prometheus", "rabbitmq")
+PROFILES = "core,batch,monitoring"
 PROGRAMS = ("docker-compose", "dockerd", "debootstrap", "iptables", "ip", "nsenter", "node", "npm", "git")
+AMQP = Path(__file__).with_name("amqp.py")
 CANARY = "canary-in-the-vault-7Qd2"  # a secret that must be found nowhere
+MODEL = "lamp"
 DIGITS = {"instances": [[0.0] * 64]}
 
 
@@ -50,13 +55,15 @@ class Composed:
         self._undo.callback(self.engine.close)
         self.engine.make_base()
         self.site = self._clone(folder / "site")
+        add_lamp(self.site, MODEL, lean=True)
         self.compose = self.site.folder / "compose"
         (self.compose / "secrets").mkdir(mode=0o700)
         (self.compose / "secrets" / "login-scientist").touch(mode=0o600)
         (self.compose / "secrets" / "login-scientist").write_text(CANARY)
         self.site.run("init", "--compose", "--name", NAME)
-        self.configure(SACRISTY_BASE=BASE, SACRISTY_STORE_GIB="4")
+        self.configure(SACRISTY_BASE=BASE, SACRISTY_STORE_GIB="4", COMPOSE_PROFILES=PROFILES)
         self.ops = self._clone(folder / "ops")
+        add_lamp(self.ops, MODEL, lean=True)
         shutil.copytree(self.compose / "clients" / "ops", self.ops.home, dirs_exist_ok=True)
         self.ops.environment |= {"SACRISTY_TARGET": "docker", "SACRISTY_SERVING_BASE": BASE}
 
@@ -79,10 +86,23 @@ class Composed:
         ) as pool:
             return pool.request(method, path, headers={"Host": name} | fields | headers, redirect=False)
 
+    def measured(self, path: str):
+        """Return what Prometheus answers, as ops ask it through the one door."""
+        answer = self.ask("GET", "prometheus", f"/api/v1/{path}", "ops")
+        assert answer.status == 200, answer.data
+        return answer.json()["data"]
+
+    def amqp_login(self, user: str, password: str) -> str:
+        """Log in to RabbitMQ over TLS that is checked, from the host; return what it answers."""
+        networks = self.containers()["rabbitmq"]["NetworkSettings"]["Networks"]
+        (address,) = (each["IPAddress"] for each in networks.values())
+        argv = [*self.host.enter, sys.executable, str(AMQP), address, str(self.compose / "secrets" / "ca.pem"), user]
+        return subprocess.run(argv, input=password, capture_output=True, text=True, check=True).stdout.strip()
+
     def predict(self):
         """Ask for a digit through the one door, as an application; return the answer."""
         pool = self._pool()
-        return pool.request("POST", "/models/digits/predict", json=DIGITS, headers=self._token())
+        return pool.request("POST", f"/models/{MODEL}/predict", json=DIGITS, headers=self._token())
 
     def _token(self) -> dict[str, str]:
         return {"Host": NAME, "Authorization": f"Bearer {self.secret('gateway-application')}"}

@@ -7,11 +7,16 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
+from filelock import FileLock
+
 PROGRAMS = ("docker", "dockerd", "debootstrap", "iptables")
 BASE = "sacristy-base:bookworm"  # what the environment images of the tests are built on
+KEPT = Path(__file__).parents[1] / ".tools" / "debian-base.tar"  # `make clean` takes it away
+KEPT_S = 12 * 3600.0
 BRIDGE = "172.29.251.1"  # this machine, as containers with a way out see it
 
 
@@ -62,17 +67,14 @@ class Engine:
     def make_base(self, made: Path | None = None) -> None:
         """Make the base that a registry would give elsewhere: Debian's own, with Python and CA certificates.
 
-        `made`: a folder with one that debootstrap made before, which stays.
+        `made`: a folder with one that debootstrap made before. Else it is made once for all tiers of a day's tests.
         """
-        root = made or self.folder / "base"
-        wanted = ["--variant=minbase", "--include=python3,ca-certificates"]
-        argv = ["debootstrap", *wanted, "bookworm", str(root), mirror()]
-        if not made:
-            subprocess.run(argv, check=True, capture_output=True)
-        with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
-            self.docker("import", "-", BASE, stdin=tar.stdout)
-        if not made:
-            shutil.rmtree(root)
+        if made:
+            with subprocess.Popen(["tar", "-C", str(made), "-c", "."], stdout=subprocess.PIPE) as tar:
+                self.docker("import", "-", BASE, stdin=tar.stdout)
+            return
+        with kept_base().open("rb") as archive:
+            self.docker("import", "-", BASE, stdin=archive)
 
     def close(self) -> None:
         """End all containers and the engine, and remove what it wrote."""
@@ -86,6 +88,24 @@ class Engine:
         for mounted in sorted(mounts_below(self.folder), reverse=True):
             subprocess.run(["umount", "--lazy", mounted], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def kept_base() -> Path:
+    """Return the archive of the base; made anew if there is none of the last hours."""
+    KEPT.parent.mkdir(exist_ok=True)
+    with FileLock(KEPT.with_suffix(".lock")):
+        if KEPT.is_file() and time.time() - KEPT.stat().st_mtime < KEPT_S:
+            return KEPT
+        with tempfile.TemporaryDirectory(dir=KEPT.parent) as folder:
+            root, archive = Path(folder) / "root", Path(folder) / "base.tar"
+            wanted = ["--variant=minbase", "--include=python3,ca-certificates"]
+            subprocess.run(["debootstrap", *wanted, "bookworm", str(root), mirror()], check=True, capture_output=True)
+            # as in Debian's published images: no package is written to the disk three times, and no archive is kept
+            (root / "etc/dpkg/dpkg.cfg.d/docker-apt-speedup").write_text("force-unsafe-io\n")
+            shutil.rmtree(root / "var/cache/apt/archives")
+            subprocess.run(["tar", "-C", str(root), "-cf", str(archive), "."], check=True)
+            archive.rename(KEPT)
+    return KEPT
 
 
 def mounts_below(folder: Path) -> list[str]:

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
 import yaml
+from lamps import add_lamp
 from nodeport import NodePortLoad
 from story import ROOT, ask
 from thin import push_environment
@@ -36,15 +36,7 @@ class Shop:
             "SACRISTY_CLUSTER__EXPOSE": "NodePort",
         }
         clone.environment["SACRISTY_CLUSTER__KUBECONFIG"] = str(as_operator(rig))
-        self._add_model("lamp")
-
-    def _add_model(self, name):
-        there, digits = self.clone.folder / "models" / name, ROOT / "models" / "digits"
-        shutil.copytree(ROOT / "tests" / "lamp", there, ignore=shutil.ignore_patterns("__pycache__"))
-        for file in ("data.py", "Pipfile", "Pipfile.lock"):
-            shutil.copy(digits / file, there / file)
-        self.clone.git("add", "models")
-        self.clone.git("commit", "-m", f"model {name}")
+        add_lamp(clone)
 
     def open(self):
         """Make the secrets and the environments, and push the environment image."""

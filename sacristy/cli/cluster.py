@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from sacristy.errors import AnotherActs, CannotListen
 from sacristy.names import Reference, Stage
 from sacristy.operator.lease import LEASE_S, Lease
 from sacristy.operator.loop import EVERY_S, Operator
+from sacristy.operator.scraping import scrape_targets
 from sacristy.operator.telemetry import Page
 from sacristy.operator.watch import Watch
 from sacristy.project import model_names
@@ -28,6 +30,7 @@ from sacristy.targets.kubernetes.manifests import as_yaml
 from sacristy.targets.kubernetes.manifests import manifests as stage_manifests
 from sacristy.targets.kubernetes.publishing import Publisher
 from sacristy.targets.kubernetes.target import KubernetesTarget
+from sacristy.targets.routes import read_routes
 
 PANEL = "From stage to answer"
 SILENT_S = 60.0  # after which an operator is no longer well
@@ -52,14 +55,14 @@ def run(
     once: Annotated[bool, typer.Option("--once", help="Look at everything once, do what is due, and end.")] = False,
     every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.05)] = EVERY_S,
     listen: Annotated[
-        str, typer.Option(help="HOST:PORT for /metrics and /health; empty: nowhere.", metavar="HOST:PORT")
+        str, typer.Option(help="HOST:PORT for /metrics, /health and /targets; empty: nowhere.", metavar="HOST:PORT")
     ] = "",
     json: JsonFlag = False,
 ) -> None:
     """Keep what runs equal to what the stages say, until ended. Of several operators one acts."""
     bench = Workbench()
     kept = operator_of(bench)
-    page = serve(kept, listen, every) if listen else None
+    page = serve(kept, listen, every, bench.settings.routes_file) if listen else None
     with timed() as clock:
         if once:
             require_lease(kept.lease)
@@ -97,11 +100,12 @@ def require_lease(lease: Lease, patience_s: float = LEASE_S + 5) -> None:
         time.sleep(0.2)
 
 
-def serve(kept: Operator, listen: str, every: float) -> Page:
-    """Answer /metrics and /health at an address. Raises CannotListen."""
+def serve(kept: Operator, listen: str, every: float, routes_file: Path) -> Page:
+    """Answer /metrics, /health and /targets at an address. Raises CannotListen."""
     host, _, port = listen.rpartition(":")
     try:
-        page = Page((host, int(port)), kept.telemetry, max(SILENT_S, 10 * every))
+        limit_s = max(SILENT_S, 10 * every)
+        page = Page((host, int(port)), kept.telemetry, limit_s, lambda: scrape_targets(read_routes(routes_file)))
     except (OSError, ValueError, OverflowError) as error:
         raise CannotListen(address=listen, reason=error) from None
     page.start()

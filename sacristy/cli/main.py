@@ -13,6 +13,7 @@ from sacristy import __version__
 from sacristy.cli import (
     audit,
     backup,
+    bundle,
     canary,
     cluster,
     data,
@@ -70,6 +71,7 @@ for group in (
     database,
     weights,
     backup,
+    bundle,
     jenkins,
     pipeline,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from typing import Annotated
 
@@ -68,13 +69,14 @@ def predict(
     url = bench.settings.service_url("gateway")
     if not url:
         raise GatewayAway(url="an address", reason="the stack was never started")
-    answer = ask(url, bench.settings.own_token, model, stage, text.encode("utf-8", "surrogateescape"))
+    question = text.encode("utf-8", "surrogateescape")
+    answer = ask(url, bench.settings.own_token, model, stage, question, bench.settings.gateway_trust)
     sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-def ask(url: str, token: str, model: str, stage: Stage, body: bytes) -> object:
+def ask(url: str, token: str, model: str, stage: Stage, body: bytes, trust: ssl.SSLContext | bool = True) -> object:
     """Send a request body to the gateway; return the answer. Raises GatewayAway, NotDeployed or PredictionRefused."""
-    with Client(url, token, timeout_s=60.0, tries=1) as client:
+    with Client(url, token, timeout_s=60.0, tries=1, verify=trust) as client:
         try:
             return client.ask(model, body, stage=stage)
         except GatewayRefused as error:

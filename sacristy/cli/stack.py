@@ -23,6 +23,7 @@ from sacristy.stack import down as stopping
 from sacristy.stack import init as beginning
 from sacristy.stack import status as states
 from sacristy.stack import up as starting
+from sacristy.stack.afar import told
 from sacristy.stack.composed import running as composed
 from sacristy.stack.composed.doctor import doctor as examine_composed
 from sacristy.stack.composed.init import init_composed
@@ -109,7 +110,7 @@ def status(compose: ComposeFlag = False, json: JsonFlag = False) -> None:
         emit({"services": containers}, json, lambda: _show_services(containers))
         return
     services = states.service_states(bench.settings)
-    models = model_states(bench.settings, bench.registry, bench.targets(bench.registry))
+    models = told(bench.settings, model_states(bench.settings, bench.registry, bench.targets(bench.registry)))
     data = {"models": models, "services": services}
 
     def show() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from sacristy.commands import run
 from sacristy.environments import LINKS, links_page, local_wheels
 from sacristy.errors import LocalWheelMissing
+from sacristy.packages import pip_environment
 from sacristy.settings import Settings
 from sacristy.weights.atomic import writing
 
@@ -35,7 +35,8 @@ def fill(settings: Settings, lock: Path, variant: Variant, *, train: bool = Fals
     Filled anew each time; pip's own cache keeps that short. Raises CommandFailed or LocalWheelMissing.
     """
     content = json.loads(lock.read_text())
-    local = local_wheels(os.environ.get("PIP_FIND_LINKS", "")) if variant is Variant.CPU else {}
+    given = pip_environment(settings)
+    local = local_wheels(given.get("PIP_FIND_LINKS", "")) if variant is Variant.CPU else {}
     if variant is Variant.CPU:
         require_cpu_build(content, local)
     folder = settings.home / "wheelhouse" / f"{lock_name(lock)}-{variant}{'-train' if train else ''}"
@@ -46,7 +47,7 @@ def fill(settings: Settings, lock: Path, variant: Variant, *, train: bool = Fals
         (wheels / REQUIREMENTS).write_text(requirements(content, sections(variant, train=train)))
         shutil.copyfile(settings.project / "deploy" / "images" / "serving" / PIP, wheels / PIP)
         (folder / LINKS).write_text(links_page(local))
-    environment = os.environ | {"PIP_FIND_LINKS": find_links(folder / LINKS, variant)}
+    environment = given | {"PIP_FIND_LINKS": find_links(folder / LINKS, variant, given)}
     for name in (REQUIREMENTS, PIP):
         run(download_command(wheels / name, wheels), environment=environment)
     return folder
@@ -76,10 +77,10 @@ def download_command(requirements: Path, folder: Path) -> list[str]:
     return [*argv, "--only-binary", ":all:", "--dest", str(folder), "--requirement", str(requirements)]
 
 
-def find_links(page: Path, variant: Variant) -> str:
+def find_links(page: Path, variant: Variant, given: Mapping[str, str]) -> str:
     """Return PIP_FIND_LINKS: local wheels by their digests first; for CUDA only the published ones, where they are."""
-    given = os.environ.get("PIP_FIND_LINKS", "")
-    return f"{page} {given}".strip() if variant is Variant.CPU or os.environ.get("PIP_NO_INDEX") else ""
+    links = given.get("PIP_FIND_LINKS", "")
+    return f"{page} {links}".strip() if variant is Variant.CPU or given.get("PIP_NO_INDEX") else ""
 
 
 def require_cpu_build(lock: Mapping[str, Any], local: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from sacristy.errors import SacristyError
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)
 
@@ -40,12 +43,18 @@ class Telemetry:
 
 
 class Page(ThreadingHTTPServer):
-    """/metrics, and /health: 503 when no turn has ended for longer than `limit_s`."""
+    """/metrics; /health: 503 when no turn has ended for over `limit_s`; /targets: whom Prometheus asks besides."""
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], telemetry: Telemetry, limit_s: float) -> None:
-        self.telemetry, self.limit_s = telemetry, limit_s
+    def __init__(
+        self,
+        address: tuple[str, int],
+        telemetry: Telemetry,
+        limit_s: float,
+        targets: Callable[[], list[dict[str, Any]]] = list,
+    ) -> None:
+        self.telemetry, self.limit_s, self.targets = telemetry, limit_s, targets
         super().__init__(address, _Handler)
 
     def start(self) -> None:
@@ -57,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Page
 
     def do_GET(self) -> None:
-        """Answer the two pages."""
+        """Answer the three pages."""
         if self.path == "/metrics":
             self._say(200, generate_latest(self.server.telemetry.registry), CONTENT_TYPE_LATEST)
         elif self.path == "/health":
@@ -65,11 +74,19 @@ class _Handler(BaseHTTPRequestHandler):
             well = silent_s < self.server.limit_s
             text = "well\n" if well else f"no turn has ended for {silent_s:.0f} s\n"
             self._say(200 if well else 503, text.encode(), "text/plain")
+        elif self.path == "/targets":
+            self._say_targets()
         else:
-            self._say(404, b"there is /metrics and /health\n", "text/plain")
+            self._say(404, b"there is /metrics, /health and /targets\n", "text/plain")
 
     def log_message(self, format: str, *words: object) -> None:
         """Say nothing: probes come every few seconds."""
+
+    def _say_targets(self) -> None:
+        try:
+            self._say(200, json.dumps(self.server.targets()).encode(), "application/json")
+        except SacristyError as error:  # Prometheus goes on with those that it knows
+            self._say(503, f"{error}\n".encode(), "text/plain")
 
     def _say(self, status: int, body: bytes, kind: str) -> None:
         self.send_response(status)

@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 
 from sacristy.commands import run
-from sacristy.errors import DownloadCorrupt, ProgramMissing
+from sacristy.errors import DownloadCorrupt, PackageNotBrought, ProgramMissing
+from sacristy.packages import npm_folder
 from sacristy.settings import Settings
 from sacristy.turns import turn
 
@@ -63,7 +64,7 @@ def install(settings: Settings) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
             new = Path(temporary) / "omniboard"
             new.mkdir()
-            _fill(new, sources(settings))
+            _fill(new, sources(settings), npm_folder(settings))
             new.rename(folder)
     for old in folder.parent.iterdir():
         if old.is_dir() and old != folder:
@@ -77,22 +78,56 @@ def integrity(file: Path) -> str:
         return "sha512-" + base64.b64encode(hashlib.file_digest(stream, "sha512").digest()).decode()
 
 
-def _fill(new: Path, ours: Path) -> None:
+def _fill(new: Path, ours: Path, brought: Path | None) -> None:
     for name in OURS:
         shutil.copyfile(ours / name, new / name)
     wanted = json.loads((ours / "package.json").read_text())["config"]
     npm = str(shutil.which("npm"))
     environment = os.environ | {"npm_config_update_notifier": "false"}
     package = f"omniboard@{wanted['omniboard']}"
-    run([npm, "pack", package, "--silent"], folder=new, environment=environment, timeout_s=INSTALL_WITHIN_S)
     tarball = new / f"omniboard-{wanted['omniboard']}.tgz"
+    if brought:
+        _take_brought(new, brought, tarball)
+    else:
+        run([npm, "pack", package, "--silent"], folder=new, environment=environment, timeout_s=INSTALL_WITHIN_S)
     found = integrity(tarball)
     if found != wanted["integrity"]:
         raise DownloadCorrupt(name=package, expected=wanted["integrity"], found=found)
     _unpack(tarball, new)
     tarball.unlink()
     _arrange_columns(new)
-    run([npm, *NPM_CI], folder=new, environment=environment, timeout_s=INSTALL_WITHIN_S)
+    argv = [npm, *NPM_CI, *(["--offline"] if brought else [])]
+    run(argv, folder=new, environment=environment, timeout_s=INSTALL_WITHIN_S)
+
+
+def locked_packages(lock: Path) -> dict[str, tuple[str, str]]:
+    """Return (package@version, integrity) of what a package-lock.json installs, by its place in it."""
+    entries = json.loads(lock.read_text())["packages"].items()
+    return {
+        place: (f"{place.rpartition('node_modules/')[2]}@{entry['version']}", entry["integrity"])
+        for place, entry in entries
+        if place and not entry.get("dev")
+    }
+
+
+def tarball_name(package: str) -> str:
+    """Return the file name that `npm pack` gives to package@version."""
+    name, _, version = package.rpartition("@")
+    return f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
+
+
+def _take_brought(new: Path, brought: Path, tarball: Path) -> None:
+    """Take Omniboard from the packages that were brought, and have the lock name the files of all others there."""
+    if not (brought / tarball.name).is_file():
+        raise PackageNotBrought(name=tarball.name, folder=brought)
+    shutil.copyfile(brought / tarball.name, tarball)
+    lock = json.loads((new / "package-lock.json").read_text())
+    for place, (package, _) in locked_packages(new / "package-lock.json").items():
+        file = brought / tarball_name(package)
+        if not file.is_file():
+            raise PackageNotBrought(name=file.name, folder=brought)
+        lock["packages"][place]["resolved"] = f"file:{file.resolve()}"
+    (new / "package-lock.json").write_text(json.dumps(lock))
 
 
 def _arrange_columns(new: Path) -> None:

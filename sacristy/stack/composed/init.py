@@ -34,6 +34,7 @@ SOCKET = "/var/run/docker.sock"
 LOGINS = (*ROLES, "operator")  # operator: the operator's own, which reads the registry
 LOCAL = ("localhost", "127.0.0.1")
 BCRYPT_ROUNDS = 1 << 10
+HASHING = "rabbit_password_hashing_sha256"
 IMAGES = (
     "nginx",
     "mongodb",
@@ -102,7 +103,9 @@ def secret_files(place: Place, name: str) -> dict[str, Callable[[], str]]:
     files |= {f"login-{who}": lambda: secrets.token_urlsafe(24) for who in LOGINS}
     files["htpasswd"] = lambda: "".join(_login(folder, who) for who in LOGINS)
     files["rabbitmq-password"] = lambda: secrets.token_urlsafe(24)
-    files["rabbitmq-definitions"] = lambda: definitions((folder / "rabbitmq-password").read_text())
+    files["rabbitmq-definitions"] = lambda: definitions(
+        (folder / "rabbitmq-password").read_text(), (folder / "login-ops").read_text()
+    )
     files[PUBLIC] = lambda: public_pem(Keys(folder / PRIVATE, folder / PUBLIC).private())
     files["authority.pem"] = lambda: _joined(new_authority(f"Sacristy at {name}"))
     files["ca.pem"] = lambda: _split((folder / "authority.pem").read_text()).certificate
@@ -120,14 +123,23 @@ def hashed(password: str) -> str:
     return crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=BCRYPT_ROUNDS))  # noqa: S324 - bcrypt
 
 
-def definitions(password: str) -> str:
-    """Return RabbitMQ's one user, who may do all in its one virtual host, with the password's salted hash only."""
+def definitions(programs: str, ops: str) -> str:
+    """Return RabbitMQ's two users by their passwords' salted hashes: who sends and takes messages, and who looks on.
+
+    `ops` logs in to its pages with the password of the door in front of them. There is no guest.
+    """
+    users = [
+        {"name": name, "password_hash": _salted(password), "hashing_algorithm": HASHING, "tags": tags}
+        for name, password, tags in (("sacristy", programs, ""), ("ops", ops, "administrator"))
+    ]
+    every = {"configure": ".*", "write": ".*", "read": ".*"}
+    rights = [{"user": user["name"], "vhost": "/"} | every for user in users]
+    return json.dumps({"users": users, "vhosts": [{"name": "/"}], "permissions": rights})
+
+
+def _salted(password: str) -> str:
     salt = secrets.token_bytes(4)
-    digest = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
-    algorithm = "rabbit_password_hashing_sha256"
-    user = {"name": "sacristy", "password_hash": digest, "hashing_algorithm": algorithm, "tags": ""}
-    right = {"user": "sacristy", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
-    return json.dumps({"users": [user], "vhosts": [{"name": "/"}], "permissions": [right]})
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
 def engine_socket() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
@@ -24,6 +25,7 @@ from sacristy.targets.routes import every_route, read_routes
 from sacristy.tracking.database import connect, reason
 from sacristy.weights.store import open_store
 
+ALERTS, ALERTS_WITHIN_S = "http://prometheus:9090/api/v1/alerts", 3.0
 NO_BLOB = "sha256:" + "0" * 64
 
 
@@ -88,12 +90,26 @@ def check_orphans(settings: Settings, registry: Registry) -> Iterator[Finding]:
         yield Finding(WARNING, f"the container {name} runs, but no stage is served by it", f"docker rm --force {name}")
 
 
+def check_alerts(_settings: Settings, _registry: Registry) -> Iterator[Finding]:
+    """What Prometheus is alarmed about, where it runs."""
+    try:
+        with urllib.request.urlopen(ALERTS, timeout=ALERTS_WITHIN_S) as answer:
+            found = json.load(answer)["data"]["alerts"]
+    except (OSError, ValueError, KeyError):
+        return  # no such profile; one that was started and is away is a service that is not ready
+    for alert in found:
+        if alert["state"] == "firing":
+            notes = alert["annotations"]
+            yield Finding(WARNING, f"{alert['labels']['alertname']}: {notes['summary']}", notes["mend"])
+
+
 CHECKS: tuple[Callable[[Settings, Registry], Iterator[Finding]], ...] = (
     check_replica_set,
     check_store,
     check_registry,
     check_stages,
     check_orphans,
+    check_alerts,
 )
 
 if __name__ == "__main__":

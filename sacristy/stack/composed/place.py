@@ -8,7 +8,7 @@ from pathlib import Path
 from sacristy.errors import NotComposed
 from sacristy.settings import Settings
 
-PROFILES = ("core", "ci", "batch", "monitoring")
+PROFILES = ("core", "ci", "batch", "monitoring", "dashboards")
 ROLES = ("scientist", "ops")  # who logs in; each has a folder of settings and secrets for their own checkout
 STATE = "/state"  # the home folder inside of every container of ours
 NETWORK = "sacristy-models"

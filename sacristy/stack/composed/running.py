@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from sacristy.commands import feed, run
 from sacristy.errors import CommandFailed, ProgramMissing, ServiceUnhealthy
@@ -24,7 +27,8 @@ MEND = "install Docker Compose (Debian 12: apt-get install docker-compose), and 
 HEALTHY_WITHIN_S = 240.0
 BUILD_WITHIN_S, START_WITHIN_S, ASK_WITHIN_S = 3600.0, 600.0, 60.0
 LAST_LINES = 15
-FIRST = "prepare"  # its image holds what two others are built from as well: made once, it is taken from the cache
+AFTER = "operator"  # its image is another's but for one program: by then the engine's cache has all the rest
+IMAGE = re.compile(r"\$\{(SACRISTY_IMAGE_[A-Z]+)")
 ONE_SHOTS = ("prepare",)  # they end with 0 when their work is done
 SITES = {"nginx": "", "gateway": "", "omniboard": "omniboard", "registry": "registry", "store": "store"}
 
@@ -46,13 +50,14 @@ def up(settings: Settings, how: How, progress: Progress = lambda _: None) -> dic
     place = place_of(settings)
     chosen = profiles_of(place, how.profiles)
     program = find_program()
-    if how.build or not _built(place, chosen, program):
+    if how.build or not _built(place, chosen):
         progress("gather what images are built from")
         gather(settings)
         progress("build the images; the first time takes minutes")
         at_once = ["--parallel"] if program == commands.PROGRAM_OF_ITS_OWN else []  # the plugin does so by itself
-        _compose(program, place, chosen, "build", FIRST, within_s=BUILD_WITHIN_S)
-        _compose(program, place, chosen, "build", *at_once, within_s=BUILD_WITHIN_S)
+        others = sorted(services_of(place, chosen).keys() - {AFTER})
+        for names in (others, [AFTER]):
+            _compose(program, place, chosen, "build", *at_once, *names, within_s=BUILD_WITHIN_S)
     progress("start the services, in the order of their health")
     words = ["up", "--detach", "--no-build", "--remove-orphans", *(["--force-recreate"] if how.renew else [])]
     _compose(program, place, chosen, *words, within_s=START_WITHIN_S)
@@ -108,6 +113,19 @@ def wait_healthy(place: Place, within_s: float = HEALTHY_WITHIN_S) -> dict[str, 
         time.sleep(0.5)
 
 
+def services_of(place: Place, profiles: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what compose.yaml says of each service of some profiles."""
+    services: dict[str, dict[str, Any]] = yaml.safe_load(place.file.read_text())["services"]
+    return {name: service for name, service in services.items() if set(profiles) & set(service["profiles"])}
+
+
+def image_names(place: Place, profiles: Sequence[str]) -> list[str]:
+    """Return the names that .env gives to the images of some profiles. Raises NotComposed."""
+    values = place.values()
+    variables = (IMAGE.match(service["image"]) for service in services_of(place, profiles).values())
+    return sorted({values[found[1]] for found in variables if found and found[1] in values})
+
+
 def find_program() -> tuple[str, ...]:
     """Return the words that run Docker Compose. Raises ProgramMissing."""
     for words in (commands.PLUGIN, commands.PROGRAM_OF_ITS_OWN):
@@ -145,14 +163,13 @@ def _compose(program: Sequence[str], place: Place, profiles: Sequence[str], *wor
     return run(commands.compose(program, place, profiles, *words), environment=environment, timeout_s=within_s)
 
 
-def _built(place: Place, profiles: Sequence[str], program: Sequence[str]) -> bool:
+def _built(place: Place, profiles: Sequence[str]) -> bool:
     """Say whether the engine has every image that the profiles name."""
     for name in CONTEXTS:  # docker-compose 1 reads no file whose build folders are not there
         (place.contexts / name).mkdir(parents=True, exist_ok=True)
-    text = _compose(program, place, profiles, "config", within_s=ASK_WITHIN_S)
-    names = {line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("    image: ")}
+    names = image_names(place, profiles)
     try:
-        run(["docker", "image", "inspect", "--format", "{{.Id}}", *sorted(names)], timeout_s=ASK_WITHIN_S)
+        run(["docker", "image", "inspect", "--format", "{{.Id}}", *names], timeout_s=ASK_WITHIN_S)
     except CommandFailed:
         return False
     return True

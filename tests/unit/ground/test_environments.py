@@ -12,7 +12,7 @@ LOCK = {"_meta": {"sources": [{"name": "pypi", "url": "https://example.org"}]}, 
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(project=tmp_path, home=tmp_path / "home")
+    return Settings(project=tmp_path, home=tmp_path / "home", environments=tmp_path / "environments")
 
 
 def lock_of(folder: Path, text: str) -> Path:

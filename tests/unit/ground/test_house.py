@@ -16,6 +16,7 @@ GROUND = [
     "commands",
     "faults",
     "engine",
+    "packages",
     "environments",
     "locks",
     "supervision",

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import get_args
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -12,6 +13,8 @@ from sacristy.gateway.ledger import Outcome
 from sacristy.gateway.metrics import Meter
 from sacristy.gateway.rights import TokenRole
 from sacristy.operator.telemetry import Telemetry
+from sacristy.serving.loading import Identity
+from sacristy.serving.metrics import Metrics
 from sacristy.settings import Role
 from sacristy.stack.composed.init import IMAGES, PUBLISHED, secret_files
 from sacristy.stack.composed.place import PROFILES, Place
@@ -102,7 +105,7 @@ def test_every_image_name_is_written_by_init():
 METRIC = re.compile(r"\bsacristy_[a-z_]+")
 MEASURED = {
     f"{metric.name}{suffix}"
-    for registry in (Telemetry().registry, Meter().registry)
+    for registry in (Telemetry().registry, Meter().registry, Metrics(Identity("m", "1", "", 1)).registry)
     for metric in registry.collect()
     for suffix in ("", "_total", "_bucket", "_count", "_sum")
 }
@@ -119,8 +122,12 @@ def test_alerts_and_dashboards_ask_for_what_is_measured():
 
 def test_prometheus_asks_services_that_are_there():
     config = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text())
-    hosts = {job["static_configs"][0]["targets"][0].partition(":")[0] for job in config["scrape_configs"]}
-    assert hosts <= {*SERVICES, "127.0.0.1"}
+    asked = [job["static_configs"][0]["targets"][0] for job in config["scrape_configs"] if "static_configs" in job]
+    asked += [
+        urlsplit(each["url"]).netloc for job in config["scrape_configs"] for each in job.get("http_sd_configs", [])
+    ]
+    assert {place.partition(":")[0] for place in asked} <= {*SERVICES, "127.0.0.1"}
+    assert {"services", "models"} <= set(SERVICES["prometheus"]["networks"])  # where all of them are
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*/Dockerfile")), ids=lambda path: path.parent.name)

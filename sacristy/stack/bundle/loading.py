@@ -1,0 +1,68 @@
+"""`sacristy bundle load`: first every byte is compared with the manifest, then anything is taken."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sacristy.images.copy import Progress
+from sacristy.packages import NPM, WHEELS, brought_folder
+from sacristy.settings import Settings
+from sacristy.stack.bundle.images import load_image
+from sacristy.stack.bundle.manifest import Manifest, read_manifest, verify
+from sacristy.turns import turn
+from sacristy.weights.atomic import writing
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did: images that the engine did not have, those that it had, and where packages lie now."""
+
+    files: int
+    bytes: int
+    images_loaded: list[str]
+    images_present: list[str]
+    packages: str
+    commit: str
+
+
+def check(folder: Path, expected: str = "", advance: Callable[[int], None] = lambda _: None) -> Manifest:
+    """Return the manifest of a bundle of which every byte is sound. Raises NoBundle or BundleDamaged."""
+    manifest = read_manifest(folder, expected)
+    verify(folder, manifest, advance)
+    return manifest
+
+
+def load(settings: Settings, folder: Path, manifest: Manifest, progress: Progress, *, images: bool = True) -> Loaded:
+    """Bring a bundle that was checked to this machine: images into the engine, packages into the home folder.
+
+    Done again, it changes nothing. Raises BundleDamaged, CommandFailed, ProgramMissing or PathNotWritable.
+    """
+    loaded: list[str] = []
+    present: list[str] = []
+    for image in manifest.images if images else ():
+        progress(f"{image.name}, {image.bytes / 1e6:,.0f} MB")
+        (loaded if load_image(image, folder) else present).append(image.name)
+    progress("packages")
+    target = brought_folder(settings)
+    _bring(folder, target)
+    return Loaded(len(manifest.files), manifest.bytes, loaded, present, str(target), manifest.commit)
+
+
+def _bring(folder: Path, target: Path) -> None:
+    """Copy the packages beside their place, then put them there, so that nobody finds half of them."""
+    with writing(target):
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (
+            turn(target.with_name("bundle.lock"), "the packages of a bundle"),
+            tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as temporary,
+        ):
+            new, old = Path(temporary) / "new", Path(temporary) / "old"
+            for name in (WHEELS, NPM):
+                shutil.copytree(folder / name, new / name)
+            if target.exists():
+                target.rename(old)
+            new.rename(target)

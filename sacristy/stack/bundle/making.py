@@ -1,0 +1,70 @@
+"""`sacristy bundle make`: what belongs into a bundle, and gathering it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sacristy import __version__, engine
+from sacristy.commands import run
+from sacristy.images.copy import Progress
+from sacristy.settings import Settings
+from sacristy.stack.bundle.images import gather_images
+from sacristy.stack.bundle.manifest import NAME, Manifest, hashed, write_manifest
+from sacristy.stack.bundle.packages import gather_npm, gather_wheels, npm_packages, requirement_sets
+from sacristy.stack.composed.place import Place, place_of
+from sacristy.stack.composed.running import image_names, profiles_of
+from sacristy.weights.atomic import writing
+
+PROJECT = "project.bundle"
+BASE = "SACRISTY_BASE"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What goes in. `images`: their bytes by name; `requirements`: pip's text by name; `npm`: integrity by package."""
+
+    images: dict[str, int] = field(default_factory=dict)
+    requirements: dict[str, str] = field(default_factory=dict)
+    npm: dict[str, str] = field(default_factory=dict)
+
+
+def plan(
+    settings: Settings, models: Sequence[str], profiles: Sequence[str], more: Sequence[str] = (), *, images: bool = True
+) -> Plan:
+    """Return what goes into a bundle: the images of the composed stack (with `images`) and `more` by name, packages.
+
+    Raises NotComposed, ImageNotInEngine, ProgramMissing, UnknownModel or InvalidModelFile.
+    """
+    names = [*(images_of(place_of(settings), profiles) if images else ()), *more]
+    sizes = {name: int(engine.find_image(name)["Size"]) for name in sorted(set(names))}
+    return Plan(sizes, requirement_sets(settings, list(models)), npm_packages(settings))
+
+
+def images_of(place: Place, profiles: Sequence[str]) -> list[str]:
+    """Return the names of the images of some profiles, and of what environment images are built on."""
+    return sorted({*image_names(place, profiles_of(place, profiles)), place.values()[BASE]})
+
+
+def make(settings: Settings, folder: Path, wanted: Plan, progress: Progress = lambda _: None) -> tuple[Manifest, str]:
+    """Gather all of it in a folder; return the manifest and its digest. Done again, it fetches what is new.
+
+    Raises CommandFailed, ProgramMissing, DownloadCorrupt, ImageNotInEngine or PathNotWritable.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / NAME).unlink(missing_ok=True)  # whole again when it is there again
+        progress("the project, as committed")
+        commit = _take_project(settings.project, folder / PROJECT)
+        gather_wheels(wanted.requirements, folder, progress)
+        gather_npm(wanted.npm, folder, progress)
+        images = gather_images(wanted.images, folder, progress)
+        progress("hash every file")
+        manifest = Manifest(__version__, commit, hashed(folder), images)
+        return manifest, write_manifest(folder, manifest)
+
+
+def _take_project(project: Path, file: Path) -> str:
+    run(["git", "-C", str(project), "bundle", "create", "--quiet", str(file), "HEAD"])
+    return run(["git", "-C", str(project), "rev-parse", "HEAD"]).strip()
