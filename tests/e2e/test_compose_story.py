@@ -160,7 +160,7 @@ def test_from_a_checkout_outside_a_model_is_trained_judged_promoted_and_answers(
     answer = released.predict().json()
     assert (answer["model"], answer["version"]) == (MODEL, str(released.built["version"]))
     assert answer["digest"] == released.built["digest"]
-    assert released.site.json("doctor", "--compose") == []
+    until(lambda: released.site.json("doctor", "--compose") == [], 120, "something is wrong from the start")
 
 
 def test_a_checkout_outside_is_told_what_runs(released):
@@ -255,7 +255,7 @@ def test_the_doctor_names_what_is_wrong_and_its_mend(released):
     assert all(each["mend"] for each in found)
     (released.compose / "secrets" / "htpasswd").chmod(0o600)
     released.site.run("up", "--compose")
-    assert released.site.json("doctor", "--compose") == []
+    until(lambda: released.site.json("doctor", "--compose") == [], 120, "an alert does not end")
 
 
 def logged(released):
