@@ -1,5 +1,8 @@
 """What `init --compose` writes: certificates that hold, logins that match, files that nobody else reads."""
 
+import base64
+import hashlib
+import json
 import shutil
 import ssl
 import tomllib
@@ -12,9 +15,10 @@ from cryptography import x509
 
 from sacristy.errors import InvalidHostName, NotComposed
 from sacristy.settings import Settings
-from sacristy.stack.composed import certificates, doctor
+from sacristy.stack.composed import certificates, doctor, running
 from sacristy.stack.composed import init as beginning
 from sacristy.stack.composed.place import ROLES, place_of, site_url
+from sacristy.stack.status import ServiceState
 
 ROOT = Path(__file__).parents[3]
 
@@ -135,3 +139,24 @@ def test_before_init_the_next_command_is_told(tmp_path):
 def test_the_usual_port_is_not_in_addresses():
     assert site_url("a.b", 443, "store") == "https://store.a.b"
     assert site_url("a.b", 444) == "https://a.b:444"
+
+
+def test_the_doctor_tells_a_service_of_the_sites_profiles_that_was_never_started(settings, place):
+    shutil.copy(ROOT / "compose" / "compose.yaml", place.folder)
+    place.env.write_text(place.env.read_text().replace("COMPOSE_PROFILES=core", "COMPOSE_PROFILES=core,monitoring"))
+    there = dict.fromkeys(running.services_of(place, ["core"]), ServiceState(True, ""))
+    assert [finding.what.partition(",")[0] for finding in doctor.check_profiles(place, there)] == [
+        "prometheus was never started"
+    ]
+    assert list(doctor.check_profiles(place, there | {"prometheus": ServiceState(True, "")})) == []
+
+
+def test_rabbitmqs_accounts_are_two_hashed_and_no_guest(place):
+    text = (place.secrets / "rabbitmq-definitions").read_text()
+    users = {user["name"]: user for user in json.loads(text)["users"]}
+    assert users.keys() == {"sacristy", "ops"}
+    for name, secret in (("sacristy", "rabbitmq-password"), ("ops", "login-ops")):
+        password = (place.secrets / secret).read_text()
+        found = base64.b64decode(users[name]["password_hash"])
+        assert found[4:] == hashlib.sha256(found[:4] + password.encode()).digest()
+        assert password not in text
