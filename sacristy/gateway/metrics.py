@@ -31,17 +31,18 @@ class Meter:
         self.log_waiting = Gauge(
             f"{name}_log_waiting", "Predictions not logged yet", registry=registry, multiprocess_mode="livesum"
         )
-        self._requests: dict[tuple[Of, str], Counter] = {}
-        self._seconds: dict[Of, Histogram] = {}
+        self._known: dict[tuple[Of, str], tuple[Counter, Histogram]] = {}
 
     def count(self, of: Of, outcome: str, seconds: float) -> None:
         """Count a prediction and the time it took."""
-        counter = self._requests.get((of, outcome))
-        if counter is None:
-            counter = self._requests[of, outcome] = self.requests.labels(of.model, of.stage, of.version, outcome)
-            self._seconds[of] = self.seconds.labels(of.model, of.stage, of.version)
+        known = self._known.get((of, outcome))
+        if known is None:  # both in one step: other threads ask too
+            words = (of.model, of.stage, of.version)
+            known = self.requests.labels(*words, outcome), self.seconds.labels(*words)
+            self._known[of, outcome] = known
+        counter, times = known
         counter.inc()
-        self._seconds[of].observe(seconds)
+        times.observe(seconds)
 
 
 def routes(meter: Meter) -> Blueprint:

@@ -59,7 +59,10 @@ def wick(project):
 
 @pytest.fixture
 def pods(mongod, wick, tmp_path):
-    return Pods(mongod, wick, tmp_path)
+    """Pods of one Job; its runs go at the end: their weights are in no store that another test knows."""
+    made = Pods(mongod, wick, tmp_path)
+    yield made
+    mongod.database().runs.delete_many({"sacristy.token": made.token})
 
 
 def test_the_next_pod_goes_on_from_the_last_checkpoint_with_the_same_configuration(pods):
