@@ -1,11 +1,15 @@
 """The word of a second person before production."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from sacristy.errors import ApprovalMissing, ApprovalWithoutReason, NoEvidence, OwnRequest
 from sacristy.names import Stage
-from sacristy.release import approvals, promotion
-from sacristy.settings import Promotion
+from sacristy.release import approvals, moves, promotion
+from sacristy.settings import Promotion, Role
 
 PRODUCTION, STAGING = Stage.PRODUCTION, Stage.STAGING
 
@@ -146,3 +150,24 @@ def test_what_was_asked_for_a_stage_of_another_model_stays(bench):
     assert approvals.pending(bench.database, Promotion(approvals=1), "other") == []
     assert len(pending(bench, approvals=2)) == 1
     assert pending(bench, approvals=2)[0].lacking == 2
+
+
+def test_the_command_lists_what_waits(bench, mongod, project, tmp_path):
+    image = bench.image()
+    asked(bench, image)
+    environment = mongod.environment(project, tmp_path / "home", Role.SERVICE)
+    argv = [sys.executable, "-m", "sacristy.cli", "approvals", bench.model, "--json"]
+    policy = {"SACRISTY_PROMOTION__APPROVALS": "1"}
+    done = subprocess.run(argv, env=environment | policy, capture_output=True, text=True, check=True, timeout=120)
+    (waiting,) = json.loads(done.stdout)
+    assert (waiting["version"], waiting["by"], waiting["wanted"]) == (str(image.version), "ana", 1)
+
+
+def test_who_only_looks_gets_the_newest_moves_and_no_more(bench):
+    images = [bench.image() for _ in range(4)]
+    for image in images:
+        promote(bench, image, approvals=0)
+    found = moves.newest(bench.database, bench.model, 3)
+    assert [move["to"] for move in found] == [image.digest for image in reversed(images)][:3]
+    assert moves.last(bench.database, bench.model, "production")["to"] == images[-1].digest
+    assert moves.last(bench.database, bench.model, "staging") is None

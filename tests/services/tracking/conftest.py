@@ -59,7 +59,7 @@ class Bench:
             cwd=self.project,
             env=self.server.environment(self.project, self.home) | environment,
             stdout=options.pop("stdout", subprocess.PIPE),
-            stderr=subprocess.PIPE,
+            stderr=options.pop("stderr", subprocess.PIPE),
             **options,
         )
 

@@ -1,6 +1,7 @@
 """An ordinary run, and runs that say, print and leave unusual things."""
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -230,3 +231,33 @@ def test_a_user_can_do_no_more_than_its_role_needs(bench):
     omniboard.runs.update_one({"_id": 1}, {"$set": {"omniboard": {"tags": ["good"]}}})
     omniboard["omniboard.custom.columns"].delete_one({"name": "Stage"})
     assert find_run(service, 1).document["omniboard"]["tags"] == ["good"]
+
+
+def test_a_terminal_sees_weights_being_saved_and_the_run_does_not_record_that(bench):
+    keeper, terminal = os.openpty()
+    trainer = bench.start(
+        """
+        @ex.automain
+        def main(_run):
+            from pathlib import Path
+            from sacristy import weights
+            from sacristy.weights import bar
+            bar.EVERY_S = 0.0
+            folder = Path("leave")
+            folder.mkdir()
+            (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+            print("hello", file=sys.stderr)
+            weights.save(_run, folder)
+        """,
+        stderr=terminal,
+    )
+    trainer.communicate(timeout=60)
+    seen = os.read(keeper, 1 << 16)
+    for number in (keeper, terminal):
+        os.close(number)
+    assert trainer.returncode == 0, seen
+    assert b"weights \xe2\x94" in seen
+    run = bench.newest()
+    assert [file.name for file in run.weights] == ["model.safetensors"]
+    assert "hello" in run.document["captured_out"]
+    assert "weights" not in run.document["captured_out"]

@@ -1,11 +1,13 @@
 """The tables of audit, diff and prune, for people."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sacristy.cli import audit, difference, registry
 from sacristy.images.garbage import Garbage
 from sacristy.images.image import Image
 from sacristy.names import Version
+from sacristy.release.approvals import Pending
 from sacristy.release.difference import Code, Difference
 from sacristy.release.retention import Choice
 from sacristy.sources import FileChange
@@ -26,6 +28,18 @@ def test_an_old_move_without_approvals_is_shown_too():
     old = {key: value for key, value in MOVE.items() if key not in ("approvals", "signature")} | {"evidence": None}
     row = dict(zip(audit.COLUMNS, audit._row(old), strict=True))
     assert (row["approved by"], row["signature"], row["evidence"]) == ("", "", "none")
+
+
+def test_what_waits_for_a_word_says_to_each_what_is_next():
+    asked = ("ana", "better", MOVE["at"])
+    waiting = Pending("toy", "production", "7", 7, DIGEST, *asked, asked_by=("ana",), given=(), wanted=1)
+    rows = {name: audit._waiting_row(waiting, name) for name in ("ana", "ben")}
+    assert rows["ana"][:5] == ("toy:7", "production", *asked[:1], asked[2], asked[1])
+    assert rows["ana"][5:] == ("0 of 1", "asked for by you")
+    assert rows["ben"][5:] == ("0 of 1", "sacristy approve toy:7 production --why '...'")
+    approved = replace(waiting, given=({"by": "ben"},))
+    assert audit._waiting_row(approved, "ben")[5:] == ("1 of 1 (ben)", "approved by you")
+    assert audit._waiting_row(approved, "ana")[5:] == ("1 of 1 (ben)", "sacristy promote toy:7 production --why '...'")
 
 
 def test_a_difference_shows_both_sides(capsys):
