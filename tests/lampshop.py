@@ -88,6 +88,11 @@ class Shop:
     def deploy(self, stage="production", **options):
         return self.clone.run("deploy", "lamp", stage, **options)
 
+    def operated(self, stage="production"):
+        """Let the operator look once; return (task, result) of what it did for a stage."""
+        done = self.clone.json("operator", "run", "--once")
+        return [(each["task"], each["result"]) for each in done if each["stage"] == stage]
+
     def state(self, stage="production"):
         return self.clone.json("status")["models"]["lamp"][stage]
 
@@ -104,9 +109,13 @@ class Shop:
     def pods(self, namespace="sacristy-production"):
         return self.rig.get("--namespace", namespace, "pods")["items"]
 
-    def deployed(self, name, state="live"):
+    def staying(self, namespace="sacristy-production"):
+        """Return the pods that are not about to end."""
+        return [pod for pod in self.pods(namespace) if "deletionTimestamp" not in pod["metadata"]]
+
+    def deployed(self, name, state="live", stage="production"):
         """Return the records of a version's deployments."""
-        return list(self.database.deployments.find({"version": number(name), "state": state}))
+        return list(self.database.deployments.find({"version": number(name), "state": state, "stage": stage}))
 
 
 def as_operator(rig):

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from composed import CANARY, MODEL, NAME, Asking, Composed, missing, open_ports, until
 from engine import BASE
+from playwright.sync_api import Error as PlaywrightError
 from services.gateway.browsing import launched
 from story import ROOT
 from urllib3.exceptions import HTTPError
@@ -189,6 +190,17 @@ def test_what_alerts_and_dashboards_ask_for_is_really_measured(released):
     assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
 
 
+def visit(page, url):
+    """Open a page. Chromium gives up whenever an interface of this machine comes or goes, as they do with containers."""
+    for _ in range(5):
+        try:
+            return page.goto(url)
+        except PlaywrightError as error:
+            if "ERR_NETWORK_CHANGED" not in str(error):
+                raise
+    return page.goto(url)
+
+
 def test_omniboard_draws_the_runs_in_a_browser(released, tmp_path):
     if not shutil.which("chromium"):
         pytest.skip("chromium is not installed")
@@ -196,7 +208,7 @@ def test_omniboard_draws_the_runs_in_a_browser(released, tmp_path):
     rules = [f"--host-resolver-rules=MAP *.{NAME} {released.host.address}", "--no-proxy-server"]
     with launched(*rules) as browser, browser.new_context(http_credentials=login, ignore_https_errors=True) as context:
         page = context.new_page()
-        page.goto(f"https://omniboard.{NAME}/sacristy")
+        visit(page, f"https://omniboard.{NAME}/sacristy")
         page.wait_for_selector(f"text={MODEL}", timeout=30_000)
         page.screenshot(path=str(tmp_path / "omniboard.png"))
     assert (tmp_path / "omniboard.png").stat().st_size > 10_000

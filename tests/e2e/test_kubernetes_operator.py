@@ -41,6 +41,7 @@ class Operator:
                 self.end()
             except subprocess.TimeoutExpired:
                 self.end(signal.SIGKILL)
+        self.log.close()
 
     def end(self, how=signal.SIGTERM):
         self.process.send_signal(how)
@@ -51,8 +52,9 @@ class Operator:
 
 @pytest.fixture
 def operators(shop, unused_ports):
-    """Start operators; all of them are ended."""
+    """Start operators; all of them are ended. Nothing but what the story promotes is to be done."""
     shop.bring(shop.versions[0])
+    shop.operated()
     made = []
 
     def start(point=""):
@@ -125,11 +127,11 @@ def test_killed_at_a_step_the_next_one_ends_what_was_begun(shop, operators, poin
     shop.promote(second)
     assert dying.process.wait(timeout=120) == faults.EXIT_CODE
     with shop.load() as load:
-        done = shop.clone.json("operator", "run", "--once")
-    assert [task["result"] for task in done] == ["done" if point == "deploy.asked" else "unchanged"]
+        done = shop.operated()
+    assert [result for _, result in done] == ["done" if point == "deploy.asked" else "unchanged"]
     assert load.failures == []
-    assert serves(shop, second)
-    assert len(shop.pods()) == 2 or leaving(shop)
+    until(lambda: serves(shop, second))
+    assert len(shop.staying()) == 2
 
 
 def test_a_version_that_fails_is_not_tried_in_a_storm(shop, operators):
@@ -146,8 +148,3 @@ def test_a_version_that_fails_is_not_tried_in_a_storm(shop, operators):
         assert serves(shop, shop.versions[0])
     finally:
         shop.toml(("memory_mib = 48", "memory_mib = 384"))
-
-
-def leaving(shop):
-    """Say whether what is there beyond two replicas is about to go."""
-    return len([pod for pod in shop.pods() if "deletionTimestamp" not in pod["metadata"]]) == 2
