@@ -191,7 +191,7 @@ def test_what_alerts_and_dashboards_ask_for_is_really_measured(released):
 
 
 def visit(page, url):
-    """Open a page. Chromium gives up whenever an interface of this machine comes or goes, as they do with containers."""
+    """Open a page. Chromium gives up when an interface of this machine comes or goes, as with containers."""
     for _ in range(5):
         try:
             return page.goto(url)
