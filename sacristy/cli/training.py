@@ -49,16 +49,20 @@ def train(
         ),
     ] = None,
     on: Annotated[
-        Place,
-        typer.Option("--on", help="here, or as a Job on the cluster: kubernetes. A Job trains what is committed."),
-    ] = Place.HERE,
+        Place | None,
+        typer.Option(
+            "--on",
+            help="here, or as a Job on the cluster: kubernetes. A Job trains what is committed. "
+            "Else as the setting train_on says.",
+        ),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Train a model as a Sacred run. What follows the model is Sacred's own: with epochs=3, -c 'a comment'."""
     bench = Workbench()
     with timed() as clock:
         try:
-            if on == Place.KUBERNETES:
+            if (on or bench.settings.train_on) == Place.KUBERNETES:
                 run = train_on_cluster(bench, bench.model(model), context.args, resume, quiet=json)
             else:
                 words, extra = _continued(bench, model, resume, context.args) if resume else (context.args, {})

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sacristy.cli import cluster_training
+from sacristy.cli import cluster_training, training
+from sacristy.cli.main import app
 from sacristy.errors import ClusterAway, JobEnded, NoCheckpoint, RunLostWithPod, RunOfAnotherModel, TrainingFailed
 from sacristy.tracking.runs import record
 
@@ -44,8 +45,8 @@ def train(monkeypatch):
         raise error
 
     train.ended = []
-    training = SimpleNamespace(name="train-news-1a", namespace="sacristy-trials", model="news", token="t")
-    monkeypatch.setattr(cluster_training, "prepared", lambda *_, **__: training)
+    job = SimpleNamespace(name="train-news-1a", namespace="sacristy-trials", model="news", token="t")
+    monkeypatch.setattr(cluster_training, "prepared", lambda *_, **__: job)
     monkeypatch.setattr(cluster_training, "find_by_token", lambda *_: RUN)
     monkeypatch.setattr(cluster_training.jobs, "end", lambda *_: train.ended.append(1))
     return train
@@ -86,3 +87,22 @@ def test_only_what_the_store_has_can_go_on_in_a_pod():
         cluster_training.require_kept(RUN, "digits")
     with pytest.raises(NoCheckpoint):
         cluster_training.require_kept(RUN, "news")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words", "where"),
+    [
+        ("here", [], "here"),
+        ("kubernetes", [], "cluster"),
+        ("kubernetes", ["--on", "here"], "here"),
+        ("here", ["--on", "kubernetes"], "cluster"),
+    ],
+)
+def test_the_setting_says_where_unless_the_command_does(monkeypatch, setting, words, where):
+    asked = []
+    bench = SimpleNamespace(settings=SimpleNamespace(train_on=setting), model=lambda name: name)
+    monkeypatch.setattr(training, "Workbench", lambda: bench)
+    monkeypatch.setattr(training, "train_on_cluster", lambda *_, **__: asked.append("cluster") or RUN)
+    monkeypatch.setattr(training, "run_training", lambda *_, **__: asked.append("here") or RUN)
+    app(["train", "news", *words, "--json"], standalone_mode=False)
+    assert asked == [where]
