@@ -146,5 +146,6 @@ def test_a_version_that_fails_is_not_tried_in_a_storm(shop, operators):
         assert len(shop.deployed(second, "failed")) == before + 1
         assert "sacristy_operator_failing_stages 1.0" in one.page("metrics")
         assert serves(shop, shop.versions[0])
+        one.end()  # before there is memory enough, and much to do
     finally:
         shop.toml(("memory_mib = 48", "memory_mib = 384"))
