@@ -14,6 +14,7 @@ from sacristy.cli.workbench import Workbench
 from sacristy.names import parse_model
 from sacristy.project import model_names
 from sacristy.stack.bundle import making
+from sacristy.stack.bundle.debian import NAME
 from sacristy.stack.bundle.loading import check
 from sacristy.stack.bundle.loading import load as bring
 from sacristy.stack.bundle.manifest import read_manifest
@@ -25,6 +26,14 @@ Folder = Annotated[Path, typer.Argument(help="The folder of the bundle.", metava
 ImagesFlag = Annotated[
     bool, typer.Option("--images/--no-images", help="With the images of the composed stack; they need Docker.")
 ]
+
+
+def debian_names(names: list[str] | None) -> list[str] | None:
+    """Return the names, if each can be one of Debian's packages."""
+    for name in names or ():
+        if not NAME.fullmatch(name):
+            raise typer.BadParameter(f"{name!r} is no name of a Debian package")
+    return names
 
 
 @bundle.command()
@@ -39,6 +48,14 @@ def make(
     image: Annotated[
         list[str] | None, typer.Option(help="An image of the engine more, by its name there.", metavar="IMAGE")
     ] = None,
+    debian: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A Debian package for the host itself, such as docker.io; what it depends on comes too.",
+            metavar="PACKAGE",
+            callback=debian_names,
+        ),
+    ] = None,
     images: ImagesFlag = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go in.")] = False,
     json: JsonFlag = False,
@@ -46,7 +63,7 @@ def make(
     """Gather images, Python's and npm's packages and the project in a folder, with a manifest of every file."""
     bench = Workbench()
     models = [parse_model(name) for name in model or model_names(bench.settings.project)]
-    wanted = making.plan(bench.settings, models, tuple(profile or ()), image or (), images=images)
+    wanted = making.plan(bench.settings, models, tuple(profile or ()), image or (), debian or (), images=images)
     if dry_run:
         emit(wanted, json, lambda: show_plan(wanted))
         return
@@ -87,6 +104,7 @@ def show_plan(wanted: making.Plan) -> None:
     rows = [("image", name, f"{size / MB:,.0f} MB") for name, size in wanted.images.items()]
     rows += [("pip", name, f"{text.count('==')} packages") for name, text in wanted.requirements.items()]
     rows += [("npm", "omniboard", f"{len(wanted.npm)} packages")]
+    rows += [("debian", name, "and what it depends on") for name in wanted.debian]
     table("Bundle", ["kind", "name", "size"], rows, "Nothing.")
     say(f"images: {sum(wanted.images.values()) / MB:,.0f} MB at most, since what several share lies in it once")
 

@@ -60,7 +60,7 @@ def carried(engine, tmp_path_factory):
     clone = Clone.made(folder / "project")
     clone.environment |= engine.environment
     add_lamp(clone, lean=True)
-    words = ("--no-images", "--image", BASE, "--model", "lamp")
+    words = ("--no-images", "--image", BASE, "--model", "lamp", "--debian", "hello")
     yield clone.json("bundle", "make", str(folder / "bundle"), *words)
     shutil.rmtree(folder)
 
@@ -129,3 +129,10 @@ def test_an_environment_image_is_built_from_what_was_brought(site, loaded):
 def test_loaded_again_nothing_is_new(site, carried, loaded):
     again = site.json("bundle", "load", carried["folder"])
     assert (again["images_loaded"], again["images_present"]) == ([], [BASE])
+
+
+def test_debians_packages_install_on_a_host_without_a_network(site, carried, loaded):
+    source = "deb [trusted=yes] file:/bundle/debian ./"
+    script = f"echo '{source}' > /etc/apt/sources.list && apt-get update -q && apt-get install -qy hello && hello"
+    mounted = ("--volume", f"{carried['folder']}:/bundle:ro", "--network", "none")
+    assert "Hello, world!" in site.engine.docker("run", "--rm", *mounted, BASE, "sh", "-c", script)

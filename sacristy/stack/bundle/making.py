@@ -10,6 +10,7 @@ from sacristy import __version__, engine
 from sacristy.commands import run
 from sacristy.images.copy import Progress
 from sacristy.settings import Settings
+from sacristy.stack.bundle.debian import gather_debian
 from sacristy.stack.bundle.images import gather_images
 from sacristy.stack.bundle.manifest import NAME, Manifest, hashed, write_manifest
 from sacristy.stack.bundle.packages import gather_npm, gather_wheels, npm_packages, requirement_sets
@@ -23,15 +24,24 @@ BASE = "SACRISTY_BASE"
 
 @dataclass(frozen=True)
 class Plan:
-    """What goes in. `images`: their bytes by name; `requirements`: pip's text by name; `npm`: integrity by package."""
+    """What goes in. `images`: their bytes by name; `requirements`: pip's text by name; `npm`: integrity by package;
+    `debian`: packages whose dependencies come too.
+    """
 
     images: dict[str, int] = field(default_factory=dict)
     requirements: dict[str, str] = field(default_factory=dict)
     npm: dict[str, str] = field(default_factory=dict)
+    debian: list[str] = field(default_factory=list)
 
 
 def plan(
-    settings: Settings, models: Sequence[str], profiles: Sequence[str], more: Sequence[str] = (), *, images: bool = True
+    settings: Settings,
+    models: Sequence[str],
+    profiles: Sequence[str],
+    more: Sequence[str] = (),
+    debian: Sequence[str] = (),
+    *,
+    images: bool = True,
 ) -> Plan:
     """Return what goes into a bundle: the images of the composed stack (with `images`) and `more` by name, packages.
 
@@ -39,7 +49,7 @@ def plan(
     """
     names = [*(images_of(place_of(settings), profiles) if images else ()), *more]
     sizes = {name: int(engine.find_image(name)["Size"]) for name in sorted(set(names))}
-    return Plan(sizes, requirement_sets(settings, list(models)), npm_packages(settings))
+    return Plan(sizes, requirement_sets(settings, list(models)), npm_packages(settings), list(debian))
 
 
 def images_of(place: Place, profiles: Sequence[str]) -> list[str]:
@@ -59,6 +69,7 @@ def make(settings: Settings, folder: Path, wanted: Plan, progress: Progress = la
         commit = _take_project(settings.project, folder / PROJECT)
         gather_wheels(wanted.requirements, folder, progress)
         gather_npm(wanted.npm, folder, progress)
+        gather_debian(wanted.debian, folder, progress)
         images = gather_images(wanted.images, folder, progress)
         progress("hash every file")
         manifest = Manifest(__version__, commit, hashed(folder), images)

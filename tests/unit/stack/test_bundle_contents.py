@@ -5,12 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from sacristy.cli.main import app
 from sacristy.errors import PackageNotBrought
 from sacristy.packages import npm_folder, pip_environment
 from sacristy.settings import Settings
 from sacristy.stack import omniboard
-from sacristy.stack.bundle import making, packages
+from sacristy.stack.bundle import debian, making, packages
 from sacristy.stack.composed.place import PROFILES, Place
 
 ROOT = Path(__file__).parents[3]
@@ -97,3 +99,13 @@ def test_omniboard_is_installed_from_files_alone(settings, tmp_path):
 def test_a_package_that_was_not_brought_is_named(settings, tmp_path):
     with pytest.raises(PackageNotBrought, match=r"omniboard-2\.16\.1\.tgz"):
         omniboard._take_brought(tmp_path, tmp_path, tmp_path / "omniboard-2.16.1.tgz")
+
+
+def test_of_what_apt_lists_only_packages_are_taken():
+    text = "hello\n  Depends: libc6\n |Depends: debconf\n<debconf-2.0>\n  cdebconf\nlibc6\nlibgcc-s1\n"
+    assert debian.packages_in(text) == ["hello", "libc6", "libgcc-s1"]
+
+
+@pytest.mark.parametrize("name", ["-o", "a b", "../x", "Docker.io", ""])
+def test_what_is_no_name_of_a_package_is_wrong_usage(name):
+    assert CliRunner().invoke(app, ["bundle", "make", "there", "--debian", name]).exit_code == 2
