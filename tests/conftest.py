@@ -1,5 +1,6 @@
 """What the tests of several tiers share: one Docker engine for a session."""
 
+import gc
 import signal
 
 import pytest
@@ -20,3 +21,13 @@ def engine(tmp_path_factory):
         yield engine
     finally:
         engine.close()
+
+
+def pytest_collection():
+    """Thousands of tests are collected and kept: looking for garbage among them meanwhile takes a tenth of it all."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    gc.enable()
+    gc.freeze()  # what was collected stays anyway
