@@ -53,6 +53,13 @@ class Promotion(BaseModel):
     )
 
 
+class Place(StrEnum):
+    """Where a training runs."""
+
+    HERE = "here"
+    KUBERNETES = "kubernetes"
+
+
 class TargetName(StrEnum):
     """Where an image can run."""
 
@@ -127,8 +134,8 @@ class Settings(BaseSettings):
     )
     serving_variant: Literal["cpu", "cuda"] = Field(default="cpu", description="which environment images lie on")
     target: TargetName = Field(default=TargetName.PROCESS, description="where images are tested and deployed")
-    train_on: Literal["here", "kubernetes"] = Field(
-        default="here", description="where `sacristy train` trains unless --on says it, agents' trainings too"
+    train_on: Place = Field(
+        default=Place.HERE, description="where `sacristy train` trains unless --on says it, agents' trainings too"
     )
     docker_network: str = Field(
         default="", description="the engine's network where stages answer by name; empty: on this host's loopback"

@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from types import FrameType
 
 from sacristy.cli.printing import say, steps
@@ -32,13 +31,6 @@ from sacristy.targets.kubernetes.training import Training
 from sacristy.tracking.runs import RunRecord, find_by_token, find_run
 from sacristy.training import UNSENT_EXIT_CODE
 from sacristy.training.keeping import kept
-
-
-class Place(StrEnum):
-    """Where a training runs."""
-
-    HERE = "here"
-    KUBERNETES = "kubernetes"
 
 
 def train_on_cluster(

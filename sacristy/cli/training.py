@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sacristy.cli.arguments import ModelName
-from sacristy.cli.cluster_training import Place, train_on_cluster
+from sacristy.cli.cluster_training import train_on_cluster
 from sacristy.cli.printing import JsonFlag, done, emit, fail, out, short, steps, table, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
@@ -26,6 +26,7 @@ from sacristy.errors import (
 )
 from sacristy.names import parse_model, parse_run
 from sacristy.project import Model
+from sacristy.settings import Place
 from sacristy.tracking.checkpoints import resume_environment
 from sacristy.tracking.reproduce import continuing_words
 from sacristy.tracking.runs import RunRecord, find_by_token, find_run, list_runs
