@@ -31,6 +31,7 @@ from sacristy.targets.kubernetes.manifests import manifests as stage_manifests
 from sacristy.targets.kubernetes.publishing import Publisher
 from sacristy.targets.kubernetes.target import KubernetesTarget
 from sacristy.targets.routes import read_routes
+from sacristy.waiting import tell
 
 PANEL = "From stage to answer"
 SILENT_S = 60.0  # after which an operator is no longer well
@@ -113,10 +114,15 @@ def serve(kept: Operator, listen: str, every: float, routes_file: Path) -> Page:
 
 
 def ended_by_signal() -> threading.Event:
-    """Return what SIGTERM and SIGINT set."""
+    """Return what SIGTERM and SIGINT set; they end the waits of deployments under way too."""
     over = threading.Event()
+
+    def end(*_: object) -> None:
+        over.set()
+        tell()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, end)
     return over
 
 

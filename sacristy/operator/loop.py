@@ -29,6 +29,7 @@ from sacristy.operator.watch import Watch
 from sacristy.targets.kubernetes.publishing import Publisher
 from sacristy.targets.routes import Route, RoutesCache
 from sacristy.targets.target import Image, Served
+from sacristy.waiting import Ending, told
 
 log = logging.getLogger("operator")
 
@@ -75,7 +76,11 @@ class Operator:
         self.outcomes: deque[tuple[Task, str]] = deque(maxlen=REMEMBERED)
 
     def run(self, every_s: float = EVERY_S, over: threading.Event | None = None) -> None:
-        """Take turns until `over`; then give the lease back. Deployments under way are ended by their own steps."""
+        """Take turns until `over`; then give the lease back.
+
+        Deployments under way are ended by their own steps; or given up and left to the next operator, where the
+        process was told to end (waiting.py).
+        """
         over = over or threading.Event()
         while not over.is_set():
             try:
@@ -163,15 +168,16 @@ class Operator:
     def _work(self, yard: Yard, task: Task) -> None:
         start, result = self._clock(), "failed"
         try:
-            if not self.lease.held:
-                result = "left"
-                log.info("%s:%s is left to whoever acts now", task.model, task.stage)
-                return
+            if told() or not self.lease.held:
+                raise Ending
             made = self._perform(yard, task)
             result = "done" if made.changed else "unchanged"
             self.watch.wishes[task.key] = made.image.digest  # the stage may have moved on meanwhile
             self.patience.succeeded(task.key)
             log.info("%s:%s is %s", task.model, task.stage, made.image)
+        except Ending:
+            result = "left"
+            log.info("%s:%s is left to whoever acts next", task.model, task.stage)
         except ReleaseLocked as error:  # somebody does it by hand right now
             result = "busy"
             self.patience.busy(task.key, task.digest, self._clock() + BUSY_S)

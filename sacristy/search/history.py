@@ -70,14 +70,22 @@ def read_trials(database: Documents, root: int, metric: str, mode: str) -> Trial
 
 
 def _status(document: dict[str, Any]) -> str:
-    if document["sacristy"].get(STOPPED_BY):
-        return "STOPPED"
-    return document["status"] if document["status"] in ("COMPLETED", "FAILED") else "INTERRUPTED"
+    if document["status"] in ("COMPLETED", "FAILED"):  # told to stop or not
+        return str(document["status"])
+    return "STOPPED" if document["sacristy"].get(STOPPED_BY) else "INTERRUPTED"
 
 
 def mark_stopped(database: Documents, run: int, search: int) -> None:
     """Note on a trial's run that it was ended on purpose."""
     annotate(database, run, STOPPED_BY, search)
+
+
+def unmark_completed(database: Documents, search: int) -> list[int]:
+    """Take the note from trials that were trained to their end before they could be stopped; return their runs."""
+    quicker = {f"sacristy.{STOPPED_BY}": search, "status": "COMPLETED"}
+    runs = [run["_id"] for run in database.runs.find(quicker, {"_id": 1})]
+    database.runs.update_many({"_id": {"$in": runs}}, {"$unset": {f"sacristy.{STOPPED_BY}": ""}})
+    return runs
 
 
 def tag_best(database: Documents, root: int, runs: Sequence[int]) -> None:

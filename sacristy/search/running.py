@@ -17,7 +17,7 @@ from sacristy.environments import environment_folder
 from sacristy.errors import DatabaseUnreachable, SearchFailed, SearchRunning
 from sacristy.project import load_model
 from sacristy.search.driving import Driver
-from sacristy.search.history import mark_stopped, settle, tag_best
+from sacristy.search.history import mark_stopped, read_trials, settle, tag_best, unmark_completed
 from sacristy.search.plan import Plan, for_driver
 from sacristy.search.trials import Trial, Trials
 from sacristy.settings import Settings
@@ -152,6 +152,16 @@ class Search:
         self._note()
         with suppress(PyMongoError, SearchRunning):  # what cannot be seen now is reaped later
             settle(self.database, self.root or 0, ENDING_S, but=self._run._id)
+            self._take_completed()
+
+    def _take_completed(self) -> None:
+        """Count trials that came to their end before they could be stopped as what they are."""
+        quicker = unmark_completed(self.database, self.root or 0)
+        if not quicker:
+            return
+        found = read_trials(self.database, self.root or 0, self.plan.metric, self.plan.mode)
+        self.trials.by_number |= {number: trial for number, trial in found.by_number.items() if trial.run in quicker}
+        self._note()
 
     def _result(self) -> dict[str, Any]:
         best = self.trials.best(1)

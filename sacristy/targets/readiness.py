@@ -8,6 +8,7 @@ import httpx
 
 from sacristy.errors import InstanceCrashed, InstanceNotReady
 from sacristy.targets.target import Instance, Target
+from sacristy.waiting import pause
 
 POLL_S = 0.05
 SHOWN_LINES = 12
@@ -16,7 +17,7 @@ SHOWN_LINES = 12
 def wait_until_ready(target: Target, instance: Instance, limit_s: float) -> float:
     """Wait until the instance answers ready, and return how many seconds it took.
 
-    Raises InstanceCrashed or InstanceNotReady, each with the instance's last lines.
+    Raises InstanceCrashed or InstanceNotReady, each with the instance's last lines, or Ending.
     """
     start = time.monotonic()
     reason = "it did not answer"
@@ -31,7 +32,7 @@ def wait_until_ready(target: Target, instance: Instance, limit_s: float) -> floa
                 reason = _reason(answer)
             except httpx.HTTPError:
                 pass
-            time.sleep(POLL_S)
+            pause(POLL_S)
     raise InstanceNotReady(image=instance.image, limit=limit_s, reason=reason, cause=cause(target, instance))
 
 

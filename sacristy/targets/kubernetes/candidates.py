@@ -22,6 +22,7 @@ from sacristy.targets.kubernetes.workload import (
 )
 from sacristy.targets.naming import belongs
 from sacristy.targets.target import Image
+from sacristy.waiting import pause
 
 HOME = "dev.sacristy.home"
 POLL_S = 0.2
@@ -102,7 +103,7 @@ def _begin(cluster: Cluster, image: Image, place: str, own: str) -> None:
         before = found or before
         if waited > BEGINNING_S:
             raise _not_started(image, Hindrance("Slow", f"it did not begin within {waited:.0f} s"), place, own)
-        time.sleep(POLL_S)
+        pause(POLL_S)
 
 
 def _not_started(image: Image, found: Hindrance, place: str, own: str) -> PodNotStarted:

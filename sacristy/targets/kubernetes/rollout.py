@@ -10,6 +10,7 @@ from sacristy.targets.kubernetes.cluster import Cluster
 from sacristy.targets.kubernetes.diagnosis import CRASHES, hindrance, is_rolled_out, standstill, summary
 from sacristy.targets.kubernetes.manifests import manifests
 from sacristy.targets.kubernetes.workload import Json, Workload, selector
+from sacristy.waiting import pause
 
 POLL_S = 0.2
 APPS = "apps/v1"
@@ -20,7 +21,7 @@ Clock = Callable[[], float]
 def roll_out(cluster: Cluster, workload: Workload, clock: Clock = time.monotonic) -> Json:
     """Apply a stage's manifests, wait until every replica is of this version, and return the Service.
 
-    Raises RolloutFailed, after the earlier template was put back; or what the API refuses.
+    Raises RolloutFailed or Ending, after the earlier template was put back; or what the API refuses.
     """
     before = live_deployment(cluster, workload.namespace, workload.model)
     try:
@@ -77,7 +78,7 @@ def _wait(cluster: Cluster, workload: Workload, clock: Clock) -> None:
         limit_s = limit_s or _limit_s(live)
         if reason or clock() - start > limit_s:
             raise _failed(cluster, workload, reason, clock() - start)
-        time.sleep(POLL_S)
+        pause(POLL_S)
 
 
 def _limit_s(live: Json | None) -> float:

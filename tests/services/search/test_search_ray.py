@@ -13,7 +13,7 @@ import pytest
 from sacristy.search.driving import PREFIX
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
-SHORT = ("with", "epochs=3")  # a second or two of training
+LONG = ("with", "epochs=60")  # a trial of a few epochs can be at its end before it is stopped
 
 
 def numbers(runs: list[dict[str, Any]]) -> list[int]:
@@ -21,7 +21,7 @@ def numbers(runs: list[dict[str, Any]]) -> list[int]:
 
 
 def test_each_trial_is_a_run_and_bad_ones_are_stopped_early(bench: Any, leftovers: Callable[[], list[str]]) -> None:
-    found = bench.json("search", "digits", "--trials", "6", "--parallel", "2", "--json", *SHORT)
+    found = bench.json("search", "digits", "--trials", "6", "--parallel", "2", "--json", *LONG)
     runs = bench.trials(found["search"])
     assert numbers(runs) == [1, 2, 3, 4, 5, 6]
     stopped = [run for run in runs if run["sacristy"].get("stopped_by") == found["search"]]

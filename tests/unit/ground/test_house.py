@@ -15,6 +15,7 @@ GROUND = [
     "sources",
     "commands",
     "faults",
+    "waiting",
     "engine",
     "packages",
     "environments",

@@ -1,10 +1,12 @@
 """The operator's turn: who does not hold the lease does nothing; each change is one task; failures are waited out."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
+from sacristy import waiting
 from sacristy.errors import PodNotStarted, ReleaseLocked
 from sacristy.names import Stage, Version
 from sacristy.operator.decide import Do
@@ -119,3 +121,21 @@ def test_whoever_follows_has_the_patience_of_the_one_before(world):
     world.records = [{"_id": {"model": "news", "stage": "production"}, "records": [failed] * 3}]
     assert world.turns(20) == []
     assert len(world.turns(40)) == 1
+
+
+def test_told_to_end_it_leaves_what_it_waits_for_to_the_next_one(world, monkeypatch):
+    monkeypatch.setattr(waiting, "_told", threading.Event())
+    begun = threading.Event()
+
+    def rollout(*_):
+        begun.set()
+        waiting.pause(600)
+
+    world.watch.wishes[KEY], world.operator._perform = NEW, rollout
+    world.operator.turn()
+    assert begun.wait(10)
+    waiting.tell()
+    world.operator.finish()
+    ((task, result),) = world.operator.outcomes
+    assert (task.digest, result) == (NEW, "left")
+    assert world.operator.patience.failing == 0
