@@ -76,15 +76,15 @@ class Composed:
     def secret(self, name: str) -> str:
         return (self.compose / "secrets" / name).read_text().strip()
 
-    def ask(self, method: str, site: str, path: str, login: str = "", **headers: str):
-        """Ask a site over TLS that is checked; return its answer."""
+    def ask(self, method: str, site: str, path: str, login: str = "", said: dict | None = None, **headers: str):
+        """Ask a site over TLS that is checked, saying something as JSON; return its answer."""
         name = f"{site}.{NAME}" if site else NAME
         fields = urllib3.make_headers(basic_auth=f"{login}:{self.secret(f'login-{login}')}") if login else {}
         trusted = {"ca_certs": str(self.compose / "secrets" / "ca.pem"), "server_hostname": name}
         with urllib3.HTTPSConnectionPool(
             self.host.address, 443, assert_hostname=name, retries=False, timeout=20, **trusted
         ) as pool:
-            return pool.request(method, path, headers={"Host": name} | fields | headers, redirect=False)
+            return pool.request(method, path, headers={"Host": name} | fields | headers, json=said, redirect=False)
 
     def measured(self, path: str):
         """Return what Prometheus answers, as ops ask it through the one door."""
@@ -119,6 +119,13 @@ class Composed:
         ids = self.engine.docker("ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project").split()
         found = json.loads(self.engine.docker("inspect", *ids))
         return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in found}
+
+    def start_alone(self, service: str, profile: str) -> None:
+        """Start a service of a profile without what it depends on there."""
+        chosen = ["--profile", "core", "--profile", profile]
+        argv = [*self.host.enter, "docker-compose", *chosen, "up", "--detach", "--no-deps", service]
+        environment = os.environ | self.engine.environment
+        subprocess.run(argv, cwd=self.compose, env=environment, capture_output=True, check=True)
 
     def kill(self, service: str) -> None:
         """Kill a service's first process, and wait until another one runs in its place."""

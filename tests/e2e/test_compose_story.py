@@ -223,6 +223,29 @@ def expressions():
         yield from (rule["expr"] for group in yaml.safe_load(text)["groups"] for rule in group["rules"])
 
 
+def test_a_run_that_is_tagged_for_release_waits_for_jenkins(released):
+    """Jenkins cannot be had here; what stands between Omniboard and it can."""
+    run = f"{RUNS}/{released.built['run']}"
+
+    def tag(*tags):
+        assert released.ask("PUT", "omniboard", run, "scientist", {"omniboard": {"tags": tags}}).status == 200
+
+    def state():
+        found = json.loads(released.ask("GET", "omniboard", run, "scientist").data)
+        return found.get("sacristy", {}).get("release", {}).get("state")
+
+    released.start_alone("watcher", "ci")
+    try:
+        tag("release")
+        until(lambda: state() == "checking", 60, "the watcher did not look at a tagged run")
+        name = released.containers()["watcher"]["Id"]
+        until(lambda: "http://jenkins:8080" in released.engine.docker("logs", name), 60, "it did not ask Jenkins")
+        tag()
+        until(lambda: state() == "withdrawn", 90, "the watcher did not see that the tag was taken away")
+    finally:
+        released.engine.docker("rm", "--force", "--volumes", released.containers()["watcher"]["Id"])
+
+
 def test_no_secret_is_found_where_it_should_not_be(released):
     docker = released.engine.docker
     secrets = {released.secret(path.name) for path in (released.compose / "secrets").iterdir()}

@@ -106,6 +106,7 @@ def secret_files(place: Place, name: str) -> dict[str, Callable[[], str]]:
     files["rabbitmq-definitions"] = lambda: definitions(
         (folder / "rabbitmq-password").read_text(), (folder / "login-ops").read_text()
     )
+    files["watcher-token"] = lambda: (folder / "jenkins-token").read_text()  # the same one, for another user
     files[PUBLIC] = lambda: public_pem(Keys(folder / PRIVATE, folder / PUBLIC).private())
     files["authority.pem"] = lambda: _joined(new_authority(f"Sacristy at {name}"))
     files["ca.pem"] = lambda: _split((folder / "authority.pem").read_text()).certificate

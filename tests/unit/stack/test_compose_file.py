@@ -74,7 +74,12 @@ def test_nothing_but_nginx_has_a_way_out():
     assert FILE["networks"]["models"]["internal"]
     out = {name for name, service in SERVICES.items() if {"front", "ci"} & set(service.get("networks", []))}
     assert out == {"nginx", "jenkins"}
-    assert SERVICES["jenkins"]["networks"] == ["ci"]  # and so it reaches nothing but nginx
+    assert FILE["networks"]["builds"]["internal"]
+    assert {name for name, service in SERVICES.items() if "builds" in service.get("networks", [])} == {
+        "jenkins",
+        "watcher",
+    }
+    assert SERVICES["jenkins"]["networks"] == ["ci", "builds"]  # and so it reaches nothing else but nginx
 
 
 def test_no_secret_is_in_an_environment_or_a_command():
