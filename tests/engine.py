@@ -64,6 +64,12 @@ class Engine:
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 
+    def logs(self, name: str) -> str:
+        """Return all that a container printed, on both of its outputs."""
+        argv, environment = ["docker", "logs", name], os.environ | self.environment
+        together = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.run(argv, env=environment, check=True, **together).stdout
+
     def make_base(self, made: Path | None = None) -> None:
         """Make the base that a registry would give elsewhere: Debian's own, with Python and CA certificates.
 

@@ -239,7 +239,7 @@ def test_a_run_that_is_tagged_for_release_waits_for_jenkins(released):
         tag("release")
         until(lambda: state() == "checking", 60, "the watcher did not look at a tagged run")
         name = released.containers()["watcher"]["Id"]
-        until(lambda: "http://jenkins:8080" in released.engine.docker("logs", name), 60, "it did not ask Jenkins")
+        until(lambda: "http://jenkins:8080" in released.engine.logs(name), 60, "it did not ask Jenkins")
         tag()
         until(lambda: state() == "withdrawn", 90, "the watcher did not see that the tag was taken away")
     finally:
@@ -252,7 +252,7 @@ def test_no_secret_is_found_where_it_should_not_be(released):
     words = {secret.splitlines()[1] if secret.startswith("-----BEGIN") else secret for secret in secrets} | {CANARY}
     ids = docker("ps", "--all", "--quiet").split()
     texts = [docker("inspect", *ids), *(docker("top", each, "-ef", check=False) for each in ids)]
-    texts += [docker("logs", each) for each in ids]
+    texts += [released.engine.logs(each) for each in ids]
     images = set(docker("images", "--quiet").split())
     texts += [docker("history", "--no-trunc", each) + docker("image", "inspect", each) for each in images]
     assert [word[:6] for word in words for text in texts if word in text] == []
