@@ -6,10 +6,10 @@ PIPENV_VERSION := 2026.10.3
 UNIT := tests/unit
 LOCAL := tests/local
 SERVICES := tests/services
-NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx and not kubernetes and not groovy and not jenkins and not compose and not prometheus and not ray
+NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx and not kubernetes and not groovy and not jenkins and not compose and not ansible and not prometheus and not ray
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down clean test test-unit test-local test-services test-story test-models test-all test-tiers check lock
+.PHONY: help setup demo down clean test test-unit test-local test-services test-story test-models test-ansible test-all test-tiers check lock
 
 help:  ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ test-story: setup  ## The stories: the demo itself, and the broken deploy
 	$(BIN)/pytest -q -m "$(NOT_HERE)" tests/e2e
 
 test-all: test test-tiers  ## Also the tiers that need system packages
+
+test-ansible: setup  ## deploy/ansible on a host with systemd, in a container: half an hour, not part of the others
+	$(BIN)/pytest -q -m ansible tests
 
 test-tiers: setup  ## Only those tiers; what they need is installed where that may be done
 	$(BIN)/python tests/all_tiers.py
