@@ -10,16 +10,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 from sacristy.cli.printing import say, steps
+from sacristy.cli.trained import parent_of, run_left
 from sacristy.cli.workbench import Workbench
-from sacristy.errors import (
-    JobEnded,
-    NoCheckpoint,
-    PodNotStarted,
-    RunLostWithPod,
-    RunNotArrived,
-    RunOfAnotherModel,
-    TrainingFailed,
-)
+from sacristy.errors import JobEnded, NoCheckpoint, PodNotStarted, RunLostWithPod
 from sacristy.images.training import push_training_image
 from sacristy.project import Model
 from sacristy.targets.kubernetes import jobs
@@ -28,7 +21,7 @@ from sacristy.targets.kubernetes.connections import connections
 from sacristy.targets.kubernetes.jobs import Follower
 from sacristy.targets.kubernetes.target import pulled_from
 from sacristy.targets.kubernetes.training import Training
-from sacristy.tracking.runs import RunRecord, find_by_token, find_run
+from sacristy.tracking.runs import RunRecord
 from sacristy.training import UNSENT_EXIT_CODE
 from sacristy.training.keeping import kept
 
@@ -66,7 +59,7 @@ def prepared(bench: Workbench, model: Model, words: Sequence[str], resume: int |
     """Return what the Job follows from, with its image in the registry. Nothing is on the cluster yet."""
     settings = bench.settings
     if resume:
-        require_kept(find_run(bench.database, resume), model.name)
+        require_kept(parent_of(bench, model.name, resume))
     host, given = pulled_from(settings), connections(settings)
     with steps(f"image of {model.name} at the last commit", quiet):
         image = push_training_image(settings, model, bench.registry)
@@ -88,10 +81,8 @@ def prepared(bench: Workbench, model: Model, words: Sequence[str], resume: int |
     )
 
 
-def require_kept(run: RunRecord, model: str) -> None:
-    """Raise RunOfAnotherModel, or NoCheckpoint unless the store has a checkpoint of a run."""
-    if run.model != model:
-        raise RunOfAnotherModel(run=run.id, found=run.model, model=model)
+def require_kept(run: RunRecord) -> None:
+    """Raise NoCheckpoint unless the store has a checkpoint of a run."""
     if not kept(run.document.get("sacristy") or {}):
         raise NoCheckpoint(
             run=run.id, reason="only a Job's go into the store, where pods find them", host="its machine"
@@ -100,14 +91,9 @@ def require_kept(run: RunRecord, model: str) -> None:
 
 def _outcome(bench: Workbench, training: Training, code: int) -> RunRecord:
     """Return the run that a Job left, or raise what its exit code means."""
-    run = find_by_token(bench.database, training.token)
     if code == UNSENT_EXIT_CODE:
         raise RunLostWithPod(model=training.model)
-    if code:
-        raise TrainingFailed(model=training.model, code=code, run=run.id if run else "none")
-    if run is None:
-        raise RunNotArrived(model=training.model)
-    return run
+    return run_left(bench, training.model, training.token, code)
 
 
 @contextmanager

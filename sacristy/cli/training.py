@@ -13,23 +13,17 @@ import typer
 from sacristy.cli.arguments import ModelName
 from sacristy.cli.cluster_training import train_on_cluster
 from sacristy.cli.printing import JsonFlag, done, emit, fail, out, short, steps, table, timed
+from sacristy.cli.trained import parent_of, run_left
 from sacristy.cli.workbench import Workbench
 from sacristy.commands import follow
 from sacristy.environments import ensure_environment, is_ready
-from sacristy.errors import (
-    DatabaseUnreachable,
-    NotInitialised,
-    RunNotArrived,
-    RunOfAnotherModel,
-    SacristyError,
-    TrainingFailed,
-)
+from sacristy.errors import RunNotArrived, SacristyError
 from sacristy.names import parse_model, parse_run
 from sacristy.project import Model
 from sacristy.settings import Place
 from sacristy.tracking.checkpoints import resume_environment
 from sacristy.tracking.reproduce import continuing_words
-from sacristy.tracking.runs import RunRecord, find_by_token, find_run, list_runs
+from sacristy.tracking.runs import RunRecord, find_run, list_runs
 from sacristy.tracking.series import outlines, read_metrics
 from sacristy.tracking.sparkline import sparkline
 from sacristy.tracking.variables import TOKEN
@@ -80,9 +74,7 @@ def _continued(bench: Workbench, model: str, parent: int, words: list[str]) -> t
 
     It has the configuration of that run; what `words` say otherwise comes later and counts.
     """
-    run = find_run(bench.database, parent)
-    if run.model != model:
-        raise RunOfAnotherModel(run=parent, found=run.model, model=model)
+    run = parent_of(bench, model, parent)
     return continuing_words(words, run.config), resume_environment(parent, run.document)
 
 
@@ -100,15 +92,7 @@ def run_training(
     argv = [str(python), str(model.folder / "train.py"), *words]
     environment = training_environment(bench, token) | extra
     code = follow(argv, folder=bench.settings.project, environment=environment, quiet=quiet)
-    try:
-        run = find_by_token(bench.database, token)
-    except (DatabaseUnreachable, NotInitialised):
-        run = None
-    if code:
-        raise TrainingFailed(model=model.name, code=code, run=run.id if run else "none")
-    if run is None:
-        raise RunNotArrived(model=model.name)
-    return run
+    return run_left(bench, model.name, token, code)
 
 
 def training_environment(bench: Workbench, token: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sacristy.cli import cluster_training, training
+from sacristy.cli import cluster_training, trained, training
 from sacristy.cli.main import app
 from sacristy.errors import ClusterAway, JobEnded, NoCheckpoint, RunLostWithPod, RunOfAnotherModel, TrainingFailed
 from sacristy.tracking.runs import record
@@ -47,7 +47,7 @@ def train(monkeypatch):
     train.ended = []
     job = SimpleNamespace(name="train-news-1a", namespace="sacristy-trials", model="news", token="t")
     monkeypatch.setattr(cluster_training, "prepared", lambda *_, **__: job)
-    monkeypatch.setattr(cluster_training, "find_by_token", lambda *_: RUN)
+    monkeypatch.setattr(trained, "find_by_token", lambda *_: RUN)
     monkeypatch.setattr(cluster_training.jobs, "end", lambda *_: train.ended.append(1))
     return train
 
@@ -83,10 +83,15 @@ def test_a_job_goes_on_when_the_cluster_is_lost_from_sight(train):
 
 
 def test_only_what_the_store_has_can_go_on_in_a_pod():
-    with pytest.raises(RunOfAnotherModel):
-        cluster_training.require_kept(RUN, "digits")
     with pytest.raises(NoCheckpoint):
-        cluster_training.require_kept(RUN, "news")
+        cluster_training.require_kept(RUN)
+
+
+def test_a_run_of_another_model_is_not_gone_on_from(monkeypatch):
+    monkeypatch.setattr(trained, "find_run", lambda *_: RUN)
+    with pytest.raises(RunOfAnotherModel):
+        trained.parent_of(BENCH, "digits", 7)
+    assert trained.parent_of(BENCH, "news", 7) is RUN
 
 
 @pytest.mark.parametrize(
