@@ -22,8 +22,14 @@ FROM {BASE}
 COPY sources.list /etc/apt/sources.list
 RUN apt-get update -qq \\
  && apt-get install -qq --no-install-recommends systemd-sysv dbus kmod iproute2 python3-venv git sudo
-CMD ["/sbin/init"]
 """
+BOOT = "for at in /sys /sys/fs/cgroup /sys/fs/cgroup/*; do mount -o remount,bind,rw $at 2>/dev/null; done; exec /sbin/init"
+# As --privileged, but for a right that these machines do not have themselves.
+RIGHTS = (
+    *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--device-cgroup-rule", "a *:* rwm", "--cgroupns", "private"),
+    *(word for what in ("seccomp", "apparmor", "systempaths") for word in ("--security-opt", f"{what}=unconfined")),
+    *("--tmpfs", "/run", "--tmpfs", "/run/lock"),
+)
 
 
 class PlainHost:
@@ -36,12 +42,12 @@ class PlainHost:
         (context / "Dockerfile").write_text(DOCKERFILE)
         (context / "sources.list").write_text(f"deb {mirror()} bookworm main\n")
         engine.docker("build", "--quiet", "--network", "host", "--tag", HOST_IMAGE, str(context))
-        rights = ("--privileged", "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/run/lock")
         wheels = [folder for folder in os.environ.get("PIP_FIND_LINKS", "").split() if Path(folder).is_dir()]
         given = {str(repository): "/repository"} | {folder: folder for folder in (*wheels, CERTIFICATES)}
         mounts = [word for here, there in given.items() for word in ("--volume", f"{here}:{there}:ro")]
         volume = ("--volume", "/var/lib/docker")  # an engine's own file system cannot lie on an engine's
-        self.name = engine.docker("run", "--detach", *rights, *mounts, *volume, HOST_IMAGE).strip()
+        argv = (*RIGHTS, *mounts, *volume, HOST_IMAGE, "sh", "-c", BOOT)
+        self.name = engine.docker("run", "--detach", *argv).strip()
         self.until(lambda: self.says("systemctl", "is-system-running") in ("running", "degraded"), 60)
         lines = [f"{key}={value}" for key, value in site_variables().items()]
         self.write("/etc/environment", "\n".join(lines) + "\n")  # for who logs in
