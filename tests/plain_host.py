@@ -23,7 +23,9 @@ COPY sources.list /etc/apt/sources.list
 RUN apt-get update -qq \\
  && apt-get install -qq --no-install-recommends systemd-sysv dbus kmod iproute2 python3-venv python3-apt git sudo
 """
-BOOT = "for at in /sys /sys/fs/cgroup /sys/fs/cgroup/*; do mount -o remount,bind,rw $at 2>/dev/null; done; exec /sbin/init"
+BOOT = (
+    "for at in /sys /sys/fs/cgroup /sys/fs/cgroup/*; do mount -o remount,bind,rw $at 2>/dev/null; done; exec /sbin/init"
+)
 # As --privileged, but for a right that these machines do not have themselves.
 RIGHTS = (
     *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--device-cgroup-rule", "a *:* rwm", "--cgroupns", "private"),

@@ -225,14 +225,14 @@ def expressions():
 
 def test_a_run_that_is_tagged_for_release_waits_for_jenkins(released):
     """Jenkins cannot be had here; what stands between Omniboard and it can."""
-    run = f"{RUNS}/{released.built['run']}"
+    run = str(released.built["version"])  # a version is its run's number
 
     def tag(*tags):
-        assert released.ask("PUT", "omniboard", run, "scientist", {"omniboard": {"tags": tags}}).status == 200
+        said = {"omniboard": {"tags": tags}}
+        assert released.ask("PUT", "omniboard", f"{RUNS}/{run}", "scientist", said).status == 200
 
     def state():
-        found = json.loads(released.ask("GET", "omniboard", run, "scientist").data)
-        return found.get("sacristy", {}).get("release", {}).get("state")
+        return released.ops.json("show", run)["sacristy"].get("release", {}).get("state")
 
     released.start_alone("watcher", "ci")
     try:
