@@ -1054,6 +1054,22 @@ class RunLostWithPod(SacristyError):
 # --- gateway: canaries, tokens, feedback ----------------------------------------------------------------------
 
 
+class StillAsleep(SacristyError):
+    """A request was held for a stage that sleeps, which was not awake in time."""
+
+    what = "{model}:{stage} sleeps, and was not awake within {held_s} s"
+    next = "try again in {retry_after_s} s; sacristy status says what hinders it"
+    http_status = 503
+
+
+class NoRoomToWait(SacristyError):
+    """A request for a stage that sleeps, while as many wait as may."""
+
+    what = "{model}:{stage} sleeps, and {held} requests wait already"
+    next = "it is being woken: try again in {retry_after_s} s"
+    http_status = 503
+
+
 class SameVersion(SacristyError):
     """A canary of the version that the stage has already."""
 

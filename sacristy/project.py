@@ -70,6 +70,9 @@ class Kubernetes(Section):
     max_replicas: int = Field(default=0, ge=0, description="replicas under load; 0: as many as at rest")
     cpu_percent: Count = Field(default=70, description="share of cpu_request in use, above which replicas are added")
     cpu_request: Positive = Field(default=0.25, description="cores kept free for each replica; resources.cpu limits it")
+    idle_s: float = Field(
+        default=0.0, ge=0, description="seconds unasked after which a stage sleeps, without replicas; 0: never"
+    )
 
 
 class Jenkins(Section):

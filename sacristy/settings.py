@@ -165,6 +165,10 @@ class Settings(BaseSettings):
     gateway_ca: Path | None = Field(default=None, description="the certificate to check the gateway's and Omniboard's")
     prediction_log: bool = Field(default=True, description="whether the gateway keeps predictions and counts them")
     prediction_days: int = Field(default=30, ge=1, description="how long predictions are kept, in days")
+    held_requests: int = Field(
+        default=16, ge=0, le=31, description="requests for stages that sleep which a process of the gateway holds"
+    )
+    held_s: float = Field(default=60.0, gt=0, description="for how long they are held at most, in seconds")
     gateway_token: SecretStr | None = Field(
         default=None, description="what commands show the gateway; empty: secrets/gateway-ops, or gateway-scientist"
     )

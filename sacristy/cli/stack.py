@@ -180,7 +180,7 @@ def stop_containers(bench: Workbench) -> None:
 
 def _row(model: str, stage: str, state: dict[str, Any]) -> tuple[Any, ...]:
     image = (state["version"], state["run"], state["digest"][7:19])
-    return model, stage, *image, state["ready"], state["url"], state["detail"]
+    return model, stage, *image, "asleep" if state["asleep"] else state["ready"], state["url"], state["detail"]
 
 
 def _show_services(services: dict[str, Any]) -> None:

@@ -84,7 +84,8 @@ def _add_inference_protocol(pages: Blueprint, desk: Desk) -> None:
     @pages.get(OIP_VERSION + "/ready")
     @needs(Right.PREDICT)
     def metadata(model: str, version: str = "") -> Response:
-        question = Question(model, asked_stage(), _path_on(model, version), headers=headers_on())
+        path = _path_on(model, version)
+        question = Question(model, asked_stage(), path, headers=headers_on(), wakes=not path.endswith("/ready"))
         return handed_back(desk.proxy.ask(question).answer)
 
     @pages.post(OIP_MODEL + "/infer")

@@ -32,6 +32,7 @@ from sacristy.gateway.ledger import Keep, Ledger
 from sacristy.gateway.limits import Limits
 from sacristy.gateway.metrics import Meter
 from sacristy.gateway.proxy import Proxy
+from sacristy.gateway.pulse import Pulse
 from sacristy.gateway.rights import TokenRole
 from sacristy.gateway.shadow import Shadow
 from sacristy.gateway.tokens import Tokens, admit
@@ -69,7 +70,10 @@ HEADERS = {
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the app for a project; the default is that of the environment and the current folder."""
     settings = settings or project_settings.load()
-    proxy = Proxy(settings)
+    connection = Connection(settings)
+    pulse = Pulse(connection.database)
+    atexit.register(pulse.close)
+    proxy = Proxy(settings, pulse)
     app = Flask("sacristy.gateway")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.strict_slashes = False
@@ -78,7 +82,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     guard = Guard(Tokens(settings.tokens_file), Limits(settings.home / "gateway" / "limits"))
     guard.watch(app)
     app.register_blueprint(login.routes(guard))
-    _add_predictions(app, proxy, settings)
+    _add_predictions(app, proxy, connection, settings)
     app.register_blueprint(pages.routes(proxy, settings))
     app.register_error_handler(SacristyError, error_answer)
     app.register_error_handler(HTTPException, _http_error)
@@ -87,9 +91,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _add_predictions(app: Flask, proxy: Proxy, settings: Settings) -> None:
+def _add_predictions(app: Flask, proxy: Proxy, connection: Connection, settings: Settings) -> None:
     """Add what asks for predictions, logs them and tells of them."""
-    meter, connection, ids = Meter(), Connection(settings), Ids(str(app.secret_key))
+    meter, ids = Meter(), Ids(str(app.secret_key))
     ledger = Ledger(connection.client, DATABASE, lambda model: kept_inputs(settings, model), meter)
     atexit.register(ledger.close)
     note = ledger.note if settings.prediction_log else lambda entry: None

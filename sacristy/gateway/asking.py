@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from flask import Response, g, request
 
-from sacristy.errors import SacristyError
+from sacristy.errors import NoRoomToWait, SacristyError, StillAsleep
 from sacristy.gateway.counts import Of
 from sacristy.gateway.ids import Ids
 from sacristy.gateway.ledger import Entry, Outcome
@@ -45,9 +45,13 @@ class Desk:
         try:
             answered = self.proxy.ask(question)
         except SacristyError as error:
+            if isinstance(error, StillAsleep | NoRoomToWait):
+                self._meter.held.labels(model, str(question.stage), "refused").inc()
             if error.http_status >= SERVER_ERROR:
                 self._note_failure(question, at_ms, time.perf_counter() - start)
             raise
+        if answered.held:
+            self._meter.held.labels(model, str(question.stage), "answered").inc()
         identity = self._ids.new(at_ms)
         self._note(question, answered, identity, at_ms)
         response = handed_back(answered.answer, identity if named_inside else "")

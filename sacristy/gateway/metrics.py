@@ -23,6 +23,7 @@ class Meter:
         self.seconds = Histogram(
             f"{name}_model_seconds", "Time that the model server took", LABELS, buckets=SECONDS, registry=registry
         )
+        self.held = Counter(f"{name}_held", "Requests for stages that slept", (*LABELS[:2], "end"), registry=registry)
         self.log_dropped = Counter(f"{name}_log_dropped", "Predictions that could not be logged", registry=registry)
         self.log_failures = Counter(f"{name}_log_failures", "Batches that MongoDB did not take", registry=registry)
         self.copies_dropped = Counter(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sacristy.errors import InstanceTooSlow, InstanceUnreachable, ModelNotServed, NothingDeployed
 from sacristy.gateway.breaker import Breakers
+from sacristy.gateway.holding import WaitingRoom
+from sacristy.gateway.pulse import Pulse
 from sacristy.gateway.shares import is_within
 from sacristy.gateway.table import RouteTable
 from sacristy.gateway.upstream import READ_TIMEOUT_S, Answer, NotAnswered, TooSlow, ask
@@ -27,7 +29,10 @@ class Resting(NotAnswered):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request for a model. With a body it is a POST. Requests with the same `key` stay with the same version."""
+    """One request for a model. With a body it is a POST. Requests with the same `key` stay with the same version.
+
+    `wakes`: it is held for a stage that sleeps, which it wakes.
+    """
 
     model: str
     stage: Stage
@@ -35,11 +40,15 @@ class Question:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
+    wakes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer, where it came from, and how long it took. `routed`: the stage's route, with what is beside it."""
+    """An answer, where it came from, and how long it took. `routed`: the stage's route, with what is beside it.
+
+    `held`: the stage slept, and was woken first; that is no part of the time.
+    """
 
     answer: Answer
     route: Route
@@ -47,14 +56,16 @@ class Answered:
     took_s: float
     by_canary: bool = False
     canary_failed: bool = False
+    held: bool = False
 
 
 class Proxy:
     """Asks the instance that the routes name, and looks at the routes anew before it asks again."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Needs no service: the routes are a file."""
-        self._settings = settings
+    def __init__(self, settings: Settings, pulse: Pulse | None = None, room: WaitingRoom | None = None) -> None:
+        """Needs no service: the routes are a file. `pulse`: without it nothing that sleeps is woken."""
+        self._settings, self._pulse = settings, pulse
+        self.room = room or WaitingRoom(settings.held_requests, settings.held_s)
         self.table = RouteTable(settings.routes_file, every_s=LOOK_EVERY_S)
         self.breakers = Breakers()
 
@@ -65,9 +76,14 @@ class Proxy:
         does no harm if an instance that was just closing had begun on it. So switching instances fails no request.
         What a canary fails at, the stage's own version answers: nobody is worse off for it.
 
-        Raises InvalidName, ModelNotServed, NothingDeployed, InstanceUnreachable or InstanceTooSlow.
+        A stage that sleeps is woken, and the question held until then.
+
+        Raises InvalidName, ModelNotServed, NothingDeployed, InstanceUnreachable, InstanceTooSlow, StillAsleep or
+        NoRoomToWait.
         """
         route = self.route(question.model, question.stage)
+        if route.idle_s and self._pulse and question.wakes:
+            self._pulse.note(question.model, question.stage)
         canary = route.canary
         if canary is None or not is_within(canary, question.key):
             return self._ask_own(question, route)
@@ -98,6 +114,31 @@ class Proxy:
         raise NothingDeployed(model=model, stage=stage, retry_after_s=RETRY_AFTER_S)
 
     def _ask_own(self, question: Question, route: Route, canary_failed: bool = False) -> Answered:
+        """Ask the stage's own version; wake it first if it sleeps."""
+        try:
+            return self._ask_awake(question, route, canary_failed)
+        except InstanceUnreachable:
+            if not (route.idle_s and self._pulse and question.wakes):
+                raise
+        until = time.monotonic() + self.room.patience_s
+        while True:
+            try:
+                route = self._wake(question.model, question.stage, self._pulse)
+                return replace(self._ask_awake(question, route, canary_failed), held=True)
+            except InstanceUnreachable:  # it went again
+                if time.monotonic() > until:
+                    raise
+
+    def _wake(self, model: str, stage: Stage, pulse: Pulse) -> Route:
+        """Return where a stage that sleeps is, once it is awake. Raises NoRoomToWait or StillAsleep."""
+        self.room.wait(
+            model, stage, lambda: self.route(model, stage).url, lambda: pulse.note(model, stage, urgent=True)
+        )
+        route = self.route(model, stage, anew=True)
+        self.breakers.answered(route.url)
+        return route
+
+    def _ask_awake(self, question: Question, route: Route, canary_failed: bool) -> Answered:
         model, stage = question.model, question.stage
         reason = ""
         start = time.perf_counter()

@@ -14,6 +14,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 CONNECT_TIMEOUT_S = 1.0
+READY_TIMEOUT_S = 1.0
+OK = 200
 READ_TIMEOUT_S = 60.0  # longer than any model's own limit, so that the model server says what was too slow
 POOLED_SERVERS = 64
 POOLED_CONNECTIONS = 32  # for each server: as many as the gateway has threads
@@ -80,3 +82,11 @@ def ask(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -
     except HTTPError as error:
         raise NotAnswered(type(error).__name__) from None
     return Answer(answer.status, answer.headers, answer.data)
+
+
+def is_ready(url: str) -> bool:
+    """Say whether an instance answers that it is ready, within a second."""
+    try:
+        return _pools.request("GET", f"{url}/v2/health/ready", timeout=READY_TIMEOUT_S, redirect=False).status == OK
+    except HTTPError:
+        return False

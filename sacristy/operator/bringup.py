@@ -70,7 +70,8 @@ def bring_up(yard: Yard, image: Image, stage: Stage, kept: str, clock: Clock, pr
 def route_to(instance: Instance) -> Route:
     """Return the route to an instance."""
     image = instance.image
-    return Route(instance.url, str(image.version), image.digest, image.run, instance.target, instance.name)
+    about = (str(image.version), image.digest, image.run, instance.target, instance.name)
+    return Route(instance.url, *about, idle_s=instance.idle_s)
 
 
 def _smoke(yard: Yard, instance: Instance) -> None:

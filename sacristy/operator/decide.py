@@ -19,6 +19,8 @@ class Do(StrEnum):
 
     DEPLOY = "deploy"
     REPAIR = "repair"
+    SLEEP = "sleep"
+    WAKE = "wake"
 
 
 @dataclass(frozen=True)

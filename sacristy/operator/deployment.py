@@ -19,6 +19,7 @@ from sacristy.faults import reach
 from sacristy.images.registry import Registry
 from sacristy.images.signature import verify
 from sacristy.names import Stage
+from sacristy.operator import calls
 from sacristy.operator.bringup import Clock, bring_up, route_to
 from sacristy.operator.strays import routed, stop_strays
 from sacristy.release.desk import Desk, open_desk
@@ -91,9 +92,11 @@ def deploy(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: 
         reach("deploy", "cleared")
         image = yard.registry.image(model, digest)
         old = current(yard, model, stage)
-        if old and old.digest == digest and old.target == yard.target.name and answers(yard, old):
+        if old and old.digest == digest and old.target == yard.target.name and is_well(yard, old):
             if old != read_routes(yard.settings.routes_file).get(model, {}).get(stage):
                 set_route(yard.settings.routes_file, model, stage, old)  # another machine deployed it
+            if old.idle_s:
+                calls.begin(yard.database, (model, stage))
             return _unchanged(yard, Deployment(image, stage, changed=False, url=old.url))
         deployment = Deployment(image, stage, changed=True, url="", replaced=old.version if old else None)
         return _replace(yard, deployment, old, progress)
@@ -113,6 +116,8 @@ def _replace(yard: Yard, deployment: Deployment, old: Route | None, progress: Pr
             yard.target.stop(route.instance)
         raise
     deployment.url = route.url
+    if route.idle_s:
+        calls.awake(yard.database, (image.model, stage))
     clock.lap("switched")
     retire(yard, old)
     clock.lap("drained")
@@ -182,6 +187,11 @@ def current(yard: Yard, model: str, stage: Stage) -> Route | None:
 def answers(yard: Yard, route: Route) -> bool:
     """Say whether the instance of a route runs and is ready."""
     return yard.target_named(route.target).is_running(route.instance) and is_ready(route.url)
+
+
+def is_well(yard: Yard, route: Route) -> bool:
+    """Say whether there is nothing to be done for the instance of a route: it answers, or sleeps until it is asked."""
+    return answers(yard, route) or yard.target_named(route.target).is_asleep(route.instance)
 
 
 def retire(yard: Yard, old: Route | None) -> None:

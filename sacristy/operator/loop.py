@@ -24,6 +24,7 @@ from sacristy.operator.decide import Do, Key, Patience, Task, decide
 from sacristy.operator.deployment import COLLECTION, Deployment, Yard, deploy
 from sacristy.operator.lease import Lease
 from sacristy.operator.repair import repair
+from sacristy.operator.sleeping import LEARNT_S, NAPS, Naps
 from sacristy.operator.telemetry import Telemetry
 from sacristy.operator.watch import Watch
 from sacristy.targets.kubernetes.publishing import Publisher
@@ -65,9 +66,11 @@ class Operator:
     ) -> None:
         self.yards, self.default, self.models, self.watch, self.lease = yards, default, models, watch, lease
         self.telemetry = Telemetry(clock)
-        self.patience = Patience()
+        self.patience, self._roused = Patience(), Patience()  # the latter for what sleeps and wakes
         self._clock, self._perform, self._publisher = clock, perform, publisher
+        self._naps = Naps(yards[default].database, LEARNT_S if publisher else 0.0)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="deploy")
+        self._quick = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="wake")  # users wait: no deployment is in the way
         self._running: dict[Key, Future[None]] = {}
         self._routes = RoutesCache(yards[default].settings.routes_file)
         self._surveyed = clock() - SURVEY_S
@@ -99,6 +102,7 @@ class Operator:
             self.watch.look(self.models(), whole=whole)
             busy = {key for key, work in self._running.items() if not work.done()}  # before the routes are read
             routes = self._routes.read()
+            self._naps.look(routes)
             if whole or start - self._surveyed >= SURVEY_S:
                 self._faults, self._surveyed = self._survey(routes, busy), start
             self.lease.hold()  # looking may have taken long
@@ -116,6 +120,7 @@ class Operator:
         """Wait for what was begun, and begin nothing more."""
         self.idle()
         self._pool.shutdown()
+        self._quick.shutdown()
 
     def _lead(self) -> bool:
         """Hold the lease, and learn what failed before it was ours."""
@@ -137,7 +142,9 @@ class Operator:
             task = decide(key, digest, route, self._faults.get(route.instance, "") if route else "")
             if task and self.patience.allows(task, now):
                 tasks.append(task)
-        return tasks
+        taken = {*busy, *(task.key for task in tasks)}
+        naps = [task for task in self._naps.due(routes) if task.key not in taken]
+        return [*tasks, *(task for task in naps if self._roused.allows(task, now))]
 
     def _survey(self, routes: Mapping[str, Mapping[str, Route]], busy: Set[Key]) -> dict[str, str]:
         """Return what is wrong with the instances of all stages that nobody works on, asking each target once."""
@@ -162,7 +169,8 @@ class Operator:
         if target not in self.yards:
             return False
         log.info("%s %s:%s: %s", task.do, task.model, task.stage, task.why)
-        self._running[task.key] = self._pool.submit(self._work, self.yards[target], task)
+        pool = self._quick if task.do in NAPS else self._pool
+        self._running[task.key] = pool.submit(self._work, self.yards[target], task)
         return True
 
     def _work(self, yard: Yard, task: Task) -> None:
@@ -170,26 +178,37 @@ class Operator:
         try:
             if told() or not self.lease.held:
                 raise Ending
-            made = self._perform(yard, task)
-            result = "done" if made.changed else "unchanged"
-            self.watch.wishes[task.key] = made.image.digest  # the stage may have moved on meanwhile
-            self.patience.succeeded(task.key)
-            log.info("%s:%s is %s", task.model, task.stage, made.image)
+            result = self._do(yard, task)
+            self._patience(task).succeeded(task.key)
         except Ending:
             result = "left"
             log.info("%s:%s is left to whoever acts next", task.model, task.stage)
         except ReleaseLocked as error:  # somebody does it by hand right now
             result = "busy"
-            self.patience.busy(task.key, task.digest, self._clock() + BUSY_S)
+            self._patience(task).busy(task.key, task.digest, self._clock() + BUSY_S)
             log.info("%s", error)
         except (SacristyError, PyMongoError) as error:
-            self.patience.failed(task.key, task.digest, self._clock())
+            self._patience(task).failed(task.key, task.digest, self._clock())
             log.warning("%s:%s: %s\n%s", task.model, task.stage, error, getattr(error, "detail", ""))
         finally:
             self._faults = {name: why for name, why in self._faults.items() if why != task.why}
             self.telemetry.done.labels(str(task.do), result).inc()
             self.telemetry.seconds.observe(self._clock() - start)
             self.outcomes.append((task, result))
+
+    def _do(self, yard: Yard, task: Task) -> str:
+        """Do what was decided, and return how it ended."""
+        if task.do in NAPS:
+            self._naps.perform(yard, task)
+            return "done"
+        made = self._perform(yard, task)
+        self.watch.wishes[task.key] = made.image.digest  # the stage may have moved on meanwhile
+        log.info("%s:%s is %s", task.model, task.stage, made.image)
+        return "done" if made.changed else "unchanged"
+
+    def _patience(self, task: Task) -> Patience:
+        """A version that does not come up is no reason to let the one before it sleep."""
+        return self._roused if task.do in NAPS else self.patience
 
     def _remember(self) -> None:
         """Learn from the records which stages failed lately, so that another operator's patience is ours too."""
@@ -215,6 +234,6 @@ class Operator:
     def _tell(self, took_s: float) -> None:
         self.telemetry.leads.set(self._led)
         self.telemetry.stages.set(len(self.watch.wishes))
-        self.telemetry.failing.set(self.patience.failing)
+        self.telemetry.failing.set(self.patience.failing + self._roused.failing)
         self.telemetry.away.set(bool(self.watch.away))
         self.telemetry.turned(took_s)

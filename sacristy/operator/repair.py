@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sacristy.images.signature import verify
 from sacristy.names import Stage
+from sacristy.operator import calls
 from sacristy.operator.bringup import route_to
 from sacristy.operator.deployment import Deployment, Yard, current, deploy, record
 from sacristy.release.lock import release_lock
@@ -29,6 +30,8 @@ def repair(yard: Yard, model: str, stage: Stage, why: str, progress: Progress = 
             progress(f"repair {model}:{stage}: {why}")
             placed = yard.target.settle(Instance(route.instance, image, route.url, route.target))
             set_route(yard.settings.routes_file, model, stage, route_to(placed))
+            if placed.idle_s:
+                calls.begin(yard.database, (model, stage))
             made = Deployment(image, stage, changed=True, url=placed.url)
             record(yard, made, "live", f"repaired: {why}")
             return made

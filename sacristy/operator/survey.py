@@ -19,6 +19,7 @@ def model_states(settings: Settings, registry: Registry, targets: Mapping[str, T
     """Return states[model][stage]: what the stage points at, and what answers for it.
 
     `ready` says that the very image of the stage answers; `running` names another version that answers instead.
+    `asleep`: nobody asked for long, and whoever asks next wakes what is `running`.
     """
     routes = read_routes(settings.routes_file)
     states: States = {}
@@ -26,11 +27,13 @@ def model_states(settings: Settings, registry: Registry, targets: Mapping[str, T
         for stage, digest in sorted(registry.stages(model).items()):
             route = routes.get(model, {}).get(stage)
             alive = route is not None and _answers(targets, route)
+            asleep = route is not None and not alive and _sleeps(targets, route)
             states.setdefault(model, {})[stage] = _facts(registry, model, digest) | {
                 "digest": digest,
                 "target": route.target if route else None,
                 "ready": alive and route is not None and route.digest == digest,
-                "running": route.version if route and alive else None,
+                "asleep": asleep,
+                "running": route.version if route and (alive or asleep) else None,
                 "url": route.url if route else "",
                 "detail": _detail(targets, route) if route else "",
                 **{str(kind): _beside(targets, share) for kind, share in (route.shares.items() if route else ())},
@@ -62,5 +65,12 @@ def _answers(targets: Mapping[str, Target], route: Route) -> bool:
     """Say whether an instance runs and answers; of a target that cannot be asked (no engine) none does."""
     try:
         return targets[route.target].is_running(route.instance) and is_ready(route.url)
+    except (SacristyError, KeyError):
+        return False
+
+
+def _sleeps(targets: Mapping[str, Target], route: Route) -> bool:
+    try:
+        return targets[route.target].is_asleep(route.instance)
     except (SacristyError, KeyError):
         return False

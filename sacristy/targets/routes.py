@@ -39,7 +39,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Route:
-    """Where requests for a model's stage go, and what answers there."""
+    """Where requests for a model's stage go, and what answers there.
+
+    `idle_s`: after so many seconds in which nobody asked it may be asleep; 0: never.
+    """
 
     url: str
     version: str
@@ -47,6 +50,7 @@ class Route:
     run: int
     target: str
     instance: str
+    idle_s: float = 0.0
     canary: Share | None = None
     mirror: Share | None = None
 
@@ -139,6 +143,8 @@ def _route(found: dict[str, Any]) -> Route:
 def _plain(route: Route) -> dict[str, Any]:
     plain = {name: value for name, value in asdict(route).items() if name not in list(ShareKind)}
     shares = {kind: {"route": _plain(share.route), "percent": share.percent} for kind, share in route.shares.items()}
+    if not route.idle_s:
+        del plain["idle_s"]  # gateways of an earlier version do not know the word
     return plain | shares
 
 

@@ -16,13 +16,17 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Instance:
-    """A started image. `name` is unique on its target; `url` answers HTTP; `started` on the monotonic clock, s."""
+    """A started image. `name` is unique on its target; `url` answers HTTP; `started` on the monotonic clock, s.
+
+    `idle_s`: after so many seconds in which nobody asked it may be put to sleep; 0: never.
+    """
 
     name: str
     image: Image
     url: str
     target: str
     started: float = field(default_factory=time.monotonic)
+    idle_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,14 @@ class Target(Protocol):
         its own; what served before serves on.
         """
         return instance
+
+    def rest(self, name: str, *, asleep: bool) -> None:
+        """Put a stage's instance to sleep, or wake it, without waiting for that. Only where instances have `idle_s`."""
+        return
+
+    def is_asleep(self, name: str) -> bool:
+        """Say whether an instance was put to sleep: it does not run, and nothing is wrong."""
+        return False
 
     def detail(self, name: str) -> str:
         """Return in a line what people should know of an instance beyond whether it answers."""

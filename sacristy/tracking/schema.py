@@ -23,6 +23,7 @@ COUNTED = ("prediction_counts", "comparisons")
 FEEDBACK = "feedback"
 COUNTS_PER_MINUTE_S = 7 * 86_400
 SERVICE_OWN = ("locks", "watchers")
+CALLS = "calls"  # when stages that may sleep were asked: a document for each
 
 INDEXES: dict[str, list[IndexModel]] = {
     "runs": [
@@ -107,12 +108,12 @@ def privileges(role: Role) -> list[dict[str, Any]]:
     if role is Role.TRAINING:
         return [_on(name, APPEND) for name in RUNS]
     if role is Role.SERVICE:
-        records = [_on(name, APPEND) for name in (*RECORDS, SEQUENCES)]
+        records = [_on(name, APPEND) for name in (*RECORDS, SEQUENCES, CALLS)]
         return [_on("", READ), _on("runs", ["find", "update"]), *records, *(_on(name, KEEP) for name in SERVICE_OWN)]
     if role is Role.GATEWAY:
         read = [_on(name, READ) for name in RECORDS]
         own = [_on(PREDICTIONS, ["find", "insert"]), _on(FEEDBACK, ["find", "insert"])]
-        return [*read, *own, *(_on(name, APPEND) for name in COUNTED)]
+        return [*read, *own, *(_on(name, APPEND) for name in (*COUNTED, CALLS))]
     return [_on("", READ), _on("runs", ["find", "update"]), *(_on(name, KEEP) for name in OMNIBOARD_OWN)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sacristy.targets.kubernetes.pods import GPU_RESOURCE
-from sacristy.targets.kubernetes.workload import Json
+from sacristy.targets.kubernetes.workload import Json, sleeps
 
 NO_IMAGE = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
 NOT_MADE = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -46,6 +46,12 @@ def hindrance(pod: Json) -> Hindrance | None:
     if status.get("phase") == "Failed":
         return Hindrance("Failed", f"{status.get('reason', 'it failed')}: {status.get('message', 'it ended')}")
     return None
+
+
+def is_hopeless(pod: Json) -> bool:
+    """Say whether a pod is kept from running by what will not go away by itself."""
+    found = hindrance(pod)
+    return found is not None and not found.passing
 
 
 def has_begun(pod: Json) -> bool:
@@ -93,6 +99,8 @@ def summary(deployment: Json | None, pods: Iterable[Json]) -> str:
     """Return in a line how many replicas answer, and what hinders the others."""
     if deployment is None:
         return "its Deployment is gone"
+    if sleeps(deployment):
+        return "asleep until somebody asks"
     pods = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     ready = sum(is_ready(pod) for pod in pods)
     text = f"{ready} of {deployment['spec'].get('replicas', 1)} replicas ready"

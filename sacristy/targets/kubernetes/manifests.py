@@ -17,6 +17,7 @@ from sacristy.targets.kubernetes.workload import (
     Workload,
     facts,
     metadata,
+    resting,
     selector,
     shared_metadata,
 )
@@ -45,7 +46,8 @@ def deployment(workload: Workload) -> Json:
         "template": pod_template(workload),
     }
     fixed = {} if workload.is_scaled else {"replicas": workload.file.kubernetes.replicas}
-    about = metadata(workload, annotations=facts(workload))
+    fixed = {"replicas": 0} if workload.asleep else fixed
+    about = metadata(workload, annotations=facts(workload) | resting(workload))
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about, "spec": fixed | spec}
 
 

@@ -9,7 +9,8 @@ from sacristy.errors import ClusterRefused, RolloutFailed
 from sacristy.targets.kubernetes.cluster import Cluster
 from sacristy.targets.kubernetes.diagnosis import CRASHES, hindrance, is_rolled_out, standstill, summary
 from sacristy.targets.kubernetes.manifests import manifests
-from sacristy.targets.kubernetes.workload import Json, Workload, selector
+from sacristy.targets.kubernetes.sleep import as_before
+from sacristy.targets.kubernetes.workload import Json, Workload, selector, sleeps
 from sacristy.waiting import pause
 
 POLL_S = 0.2
@@ -59,10 +60,10 @@ def last_words(cluster: Cluster, namespace: str, pods: list[Json], lines: int = 
 
 
 def _with_replicas(workload: Workload, before: Json | None) -> list[Json]:
-    """A Deployment that load scales has no number of replicas of its own, except when it begins."""
+    """A Deployment that load scales has no number of replicas of its own, except when it begins or has slept."""
     made = manifests(workload)
     for each in made:
-        if each["kind"] == "Deployment" and before is None:
+        if each["kind"] == "Deployment" and (before is None or sleeps(before)):
             each["spec"].setdefault("replicas", workload.file.kubernetes.replicas)
     return made
 
@@ -102,11 +103,8 @@ def _put_back(cluster: Cluster, workload: Workload, before: Json | None) -> None
         cluster.delete("HorizontalPodAutoscaler", workload.namespace, workload.model, "autoscaling/v2")
         cluster.delete("Deployment", workload.namespace, workload.model, APPS)
         return
-    about = {key: before["metadata"][key] for key in ("name", "namespace", "labels", "annotations")}
-    for key in [key for key in about["annotations"] if key.startswith("deployment.kubernetes.io/")]:
-        del about["annotations"][key]
-    spec = {key: value for key, value in before["spec"].items() if key != "replicas"}
+    counted = sleeps(before)  # else load may have decided meanwhile how many there are
     try:
-        cluster.apply({"apiVersion": APPS, "kind": "Deployment", "metadata": about, "spec": spec})
+        cluster.apply(as_before(before, {} if counted else {"replicas": None}))
     except ClusterRefused:  # the failure itself says more; the operator tries again
         return

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sacristy.targets.kubernetes.cluster import Cluster
 from sacristy.targets.kubernetes.drift import difference
 from sacristy.targets.kubernetes.manifests import manifests
-from sacristy.targets.kubernetes.workload import GPU, OURS, Json, Workload
+from sacristy.targets.kubernetes.workload import GPU, OURS, Json, Workload, sleeps
 
 OWN = {  # what a stage has for itself, in the order in which it is taken away
     "HorizontalPodAutoscaler": "autoscaling/v2",
@@ -48,6 +48,8 @@ def fault(cluster: Cluster, workload: Workload, live: Found) -> str:
     deployment = live.get(("Deployment", workload.model))
     if workload.file.resources.cpu_fallback and not has_gpu(deployment):
         workload = replace(workload, gpu=False)
+    if workload.file.kubernetes.idle_s and sleeps(deployment):
+        workload = replace(workload, asleep=True)
     for made in manifests(workload):
         kind, name = made["kind"], made["metadata"]["name"]
         there = live.get((kind, name))
@@ -70,6 +72,7 @@ def has_gpu(deployment: Json | None) -> bool:
 
 def _unfinished(deployment: Json | None, workload: Workload) -> str:
     """A scaled-down stage is none; one that somebody set to no replicas is, as load never does that."""
-    if deployment and deployment["spec"].get("replicas") == 0 and workload.file.kubernetes.replicas:
+    none = deployment is not None and deployment["spec"].get("replicas") == 0
+    if none and not workload.asleep and workload.file.kubernetes.replicas:
         return f"Deployment {workload.model} was changed: spec.replicas"
     return ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -21,9 +22,10 @@ from sacristy.settings import Settings
 from sacristy.targets.kubernetes import candidates, survey
 from sacristy.targets.kubernetes.candidates import HOME, object_name
 from sacristy.targets.kubernetes.cluster import Cluster
-from sacristy.targets.kubernetes.diagnosis import has_begun, hindrance, is_ready, is_up, summary
+from sacristy.targets.kubernetes.diagnosis import has_begun, is_hopeless, is_ready, is_up, summary
 from sacristy.targets.kubernetes.manifests import network_policy, service_account
 from sacristy.targets.kubernetes.rollout import last_words, live_deployment, replicas_of, roll_out
+from sacristy.targets.kubernetes.sleep import is_of, rest
 from sacristy.targets.kubernetes.workload import (
     CANDIDATE,
     DIGEST,
@@ -36,8 +38,9 @@ from sacristy.targets.kubernetes.workload import (
     Json,
     Workload,
     namespace_of,
+    sleeps,
 )
-from sacristy.targets.naming import belongs, instance_name, is_placed, placed_digest, placed_name
+from sacristy.targets.naming import belongs, instance_name, is_placed, placed_name
 from sacristy.targets.target import Image, Instance, Served, Target
 
 PEAK_FILES = ("/sys/fs/cgroup/memory.peak", "/sys/fs/cgroup/memory/memory.max_usage_in_bytes")  # cgroup v2, v1
@@ -82,20 +85,21 @@ class KubernetesTarget(Target):
         """
         image, (_, purpose) = instance.image, belongs(instance.name)
         workload = self.workload(image, purpose, gpu=self._has_gpu(instance.name))
+        if is_placed(instance.name) and self.is_asleep(instance.name):
+            workload = replace(workload, asleep=True)  # what is put right goes on sleeping
         self._prepare(workload)
         if not is_placed(instance.name) and not in_use:
             candidates.end(self.cluster, workload.namespace, object_name(instance.name), grace_s=0)
-        found = roll_out(self.cluster, workload)
-        return Instance(placed_name(image.model, purpose, image.digest), image, self._url(found), self.name)
+        return self._placed(image, purpose, roll_out(self.cluster, workload))
 
     def is_running(self, name: str) -> bool:
         """Say whether a pod's container is up or on its way, or whether a stage has a replica of that very digest."""
         model, purpose = belongs(name)
         if is_placed(name):
             live = live_deployment(self.cluster, self._namespace(purpose), model)
-            return _is(live, name) and bool(live and live.get("status", {}).get("availableReplicas"))
+            return is_of(live, name) and bool(live and live.get("status", {}).get("availableReplicas"))
         pod = self._pod(name)
-        return pod is not None and (is_up(pod) or not has_begun(pod)) and not _is_hopeless(pod)
+        return pod is not None and (is_up(pod) or not has_begun(pod)) and not is_hopeless(pod)
 
     def peak_memory_mib(self, name: str) -> float:
         """Return the peak of a pod's control group in MiB, as the docker target does."""
@@ -124,7 +128,7 @@ class KubernetesTarget(Target):
             pod = self._pod(name)  # one that is not ready has no requests in flight
             grace_s = None if pod and is_ready(pod) else 0
             candidates.end(self.cluster, place, object_name(name), grace_s=grace_s)
-        elif _is(live_deployment(self.cluster, place, model), name):
+        elif is_of(live_deployment(self.cluster, place, model), name):
             for kind, version in survey.OWN.items():
                 self.cluster.delete(kind, place, model, version)
 
@@ -134,6 +138,18 @@ class KubernetesTarget(Target):
         places = sorted({self._namespace(purpose) for purpose in (*Stage, "trial")})
         pods = [pod for place in places for pod in self.cluster.each("Pod", place, wanted)]
         return sorted(pod["metadata"]["annotations"][INSTANCE] for pod in pods)
+
+    def rest(self, name: str, *, asleep: bool) -> None:
+        """Take a stage's replicas away, or bring them back. Another version than the named one is left alone."""
+        model, purpose = belongs(name)
+        live = live_deployment(self.cluster, self._namespace(purpose), model)
+        rest(self.cluster, live, name, 0 if asleep else self._model_file(model).kubernetes.replicas, asleep=asleep)
+
+    def is_asleep(self, name: str) -> bool:
+        """Say whether a stage's Deployment is of that digest and was put to sleep, and still may be asleep."""
+        model, purpose = belongs(name)
+        live = live_deployment(self.cluster, self._namespace(purpose), model) if is_placed(name) else None
+        return is_of(live, name) and sleeps(live) and self._model_file(model).kubernetes.idle_s > 0
 
     def detail(self, name: str) -> str:
         """Return how many replicas a stage has, and what hinders the others."""
@@ -153,7 +169,7 @@ class KubernetesTarget(Target):
         if service is None or not {DIGEST, RUN, VERSION} <= said.keys():
             return None
         image = Image(model, parse_version(said[VERSION]), int(said[RUN]), said[DIGEST])
-        return Instance(placed_name(model, stage, image.digest), image, self._url(service), self.name)
+        return self._placed(image, stage, service)
 
     def faults(self, served: Sequence[Served]) -> dict[str, str]:
         """Return what is not as it should be, with one listing for each kind and namespace, however many there are."""
@@ -211,6 +227,12 @@ class KubernetesTarget(Target):
     def _namespace(self, purpose: str) -> str:
         return namespace_of(self.settings.cluster, purpose)
 
+    def _placed(self, image: Image, stage: str, service: Json) -> Instance:
+        """Return what serves a stage, as its Service is reached."""
+        idle_s = self._model_file(image.model).kubernetes.idle_s
+        name = placed_name(image.model, stage, image.digest)
+        return Instance(name, image, self._url(service), self.name, idle_s=idle_s)
+
     def _url(self, service: Json) -> str:
         spec = service["spec"]
         if self.settings.cluster.expose == "NodePort":
@@ -226,16 +248,3 @@ def pulled_from(settings: Settings) -> str:
     if not location.startswith(("http://", "https://")):
         raise RegistryUnknownToCluster(location=location)
     return urlsplit(location).netloc
-
-
-def _is(deployment: Json | None, name: str) -> bool:
-    """Say whether a Deployment is at the digest that an instance's name stands for."""
-    said = (deployment or {}).get("spec", {}).get("template", {})
-    digest = said.get("metadata", {}).get("annotations", {}).get(DIGEST, "")
-    images = [each["image"] for each in said.get("spec", {}).get("containers", [])]
-    return digest.startswith(placed_digest(name)) and len(images) == 1 and images[0].endswith(f"@{digest}")
-
-
-def _is_hopeless(pod: Json) -> bool:
-    found = hindrance(pod)
-    return found is not None and not found.passing

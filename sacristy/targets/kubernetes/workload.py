@@ -13,6 +13,7 @@ from sacristy.targets.target import Image
 Json = dict[str, Any]
 MODEL, STAGE, ROLE, VERSION = (f"dev.sacristy.{word}" for word in ("model", "stage", "role", "version"))
 DIGEST, RUN, GPU, INSTANCE = (f"dev.sacristy.{word}" for word in ("digest", "run", "gpu", "instance"))
+IDLE, ASLEEP = "dev.sacristy.idle", "dev.sacristy.asleep"  # of a Deployment: after how long, and whether
 OURS = {"app.kubernetes.io/managed-by": "sacristy"}
 JOB = "dev.sacristy.job"
 SERVER, CANDIDATE, TRAINING = "server", "candidate", "training"
@@ -39,7 +40,8 @@ class Workload:
     """One image at one stage of one cluster; `stage` may be another purpose, such as `trial`.
 
     `registry`: host:port under which the nodes pull. `pull_secret`: whether that takes a password. `gpu`: whether the
-    processors of model.toml are asked for; False where the model may do without and the pool is full.
+    processors of model.toml are asked for; False where the model may do without and the pool is full. `asleep`: there
+    are no replicas until somebody asks.
     """
 
     image: Image
@@ -49,6 +51,7 @@ class Workload:
     registry: str
     pull_secret: bool = False
     gpu: bool = True
+    asleep: bool = False
 
     @property
     def model(self) -> str:
@@ -74,6 +77,17 @@ class Workload:
     def is_scaled(self) -> bool:
         """Whether load decides how many replicas there are."""
         return self.file.kubernetes.max_replicas > self.file.kubernetes.replicas
+
+
+def resting(workload: Workload) -> dict[str, str]:
+    """Return a Deployment's annotations that say when it sleeps, and whether it does."""
+    return {IDLE: f"{workload.file.kubernetes.idle_s:g}", ASLEEP: "yes" if workload.asleep else "no"}
+
+
+def sleeps(deployment: Json | None) -> bool:
+    """Say whether a Deployment was put to sleep: that it has no replicas is no fault then."""
+    said = (deployment or {}).get("metadata", {}).get("annotations", {})
+    return bool(said.get(ASLEEP) == "yes")
 
 
 def namespace_of(cluster: Cluster, purpose: str) -> str:

@@ -10,13 +10,13 @@ from sacristy.settings import Role
 RUNS = ("runs", "points", "metrics", "fs.files", "fs.chunks")
 RECORDS = ("evidence", "approvals", "promotions", "deployments", "sequences")
 OMNIBOARD = ("omniboard.settings", "omniboard.metric.columns", "omniboard.custom.columns")
-COLLECTIONS = (*RUNS, *RECORDS, *OMNIBOARD, "locks", "anything-else")
+COLLECTIONS = (*RUNS, *RECORDS, *OMNIBOARD, "calls", "locks", "anything-else")
 READ, WRITE = {"find"}, {"find", "insert", "update"}
 MAY = {
     Role.TRAINING: dict.fromkeys(RUNS, WRITE),
     Role.SERVICE: dict.fromkeys(COLLECTIONS, READ)
     | {"runs": {"find", "update"}}
-    | dict.fromkeys(RECORDS, WRITE)
+    | dict.fromkeys((*RECORDS, "calls"), WRITE)
     | {"locks": WRITE | {"remove"}},
     Role.OMNIBOARD: dict.fromkeys(COLLECTIONS, READ)
     | {"runs": {"find", "update"}}
