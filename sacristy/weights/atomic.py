@@ -21,7 +21,7 @@ class Part:
         self._file = file
         self._path = path
 
-    def write(self, data: bytes | memoryview) -> int:
+    def write(self, data: bytes | bytearray | memoryview) -> int:
         """Append bytes."""
         return self._file.write(data)
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 SMALL = 4 << 20  # bytes
-AT_ONCE = 8
+AT_ONCE = 16
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -7,6 +7,7 @@ an upload of what is there ends early) and `renewed/` (when a blob that was ther
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator
 from functools import cached_property
@@ -63,7 +64,7 @@ class S3Store:
 
     @cached_property
     def direct(self) -> Direct:
-        """The shorter way for small files."""
+        """The shorter way for what is many or large."""
         return Direct(self.client, self.bucket)
 
     def put(self, path: Path, progress: Progress = silent) -> tuple[str, int]:
@@ -76,9 +77,9 @@ class S3Store:
         except OSError as error:
             raise WeightsRefused(path=path, reason=error.strerror or "it cannot be read") from None
         with source, asking(self.location):
-            content = source.read(PART)
+            content = source.read(min(PART, os.fstat(source.fileno()).st_size + 1))  # room for all of PART takes longer
             if len(content) == PART:
-                bucket = Bucket(self.client, self.bucket, self._uploads)
+                bucket = Bucket(self.client, self.direct, self.bucket, self._uploads)
                 return upload_large(bucket, self, path, cast("BinaryIO", source), content, progress)
             return self._put_small(content, progress), len(content)
 
@@ -170,10 +171,11 @@ class S3Store:
 
     def _put_small(self, content: bytes, progress: Progress) -> str:
         """Send in one request. The smallest are sent whether they are there or not: asking would take as long."""
-        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        found = hashlib.sha256(content).hexdigest()
+        digest = f"sha256:{found}"
         if len(content) >= CACHED_FROM and self.has(digest):
             self.renew(digest)
-        elif not self.direct.put(blob_key(digest), content):
+        elif not self.direct.put(blob_key(digest), content, found):
             self.client.put_object(Bucket=self.bucket, Key=blob_key(digest), Body=content)
         progress(len(content))
         return digest

@@ -20,6 +20,7 @@ from sacristy.errors import BlobDamaged, BlobNotFound
 from sacristy.names import blob_key
 from sacristy.weights.atomic import Part
 from sacristy.weights.s3_client import MISSING, asking, code_of
+from sacristy.weights.s3_direct import Direct
 from sacristy.weights.store import CHUNK, Progress
 
 AT_ONCE = 3  # ranges on the way
@@ -44,6 +45,10 @@ class Source(Protocol):
     @property
     def client(self) -> Any:
         """Return the boto3 client."""
+
+    @property
+    def direct(self) -> Direct:
+        """Return the shorter way."""
 
     def missing(self, digest: str) -> BlobNotFound:
         """Return the failure for a blob that is not there."""
@@ -119,7 +124,7 @@ def _range(
             room = memoryview(bytearray(min(size, total - start))) if buffer is None else buffer
             return room[: _fill(room, body)], total
 
-    return _again(ask)
+    return store.direct.get_range(blob_key(digest), start, size, buffer) or _again(ask)
 
 
 def _fill(buffer: memoryview, body: Any) -> int:
