@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import clients
@@ -119,9 +120,9 @@ def one(name: str, work: str, number: int, settings: Settings, folder: Path, wor
 
 def empty(client) -> None:
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-    for keys in [[{"Key": facts["Key"]} for facts in page.get("Contents", [])] for page in pages]:
-        for key in keys:
-            client.delete_object(Bucket=BUCKET, **key)
+    keys = [facts["Key"] for page in pages for facts in page.get("Contents", [])]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: client.delete_object(Bucket=BUCKET, Key=key), keys))
 
 
 def report(rows: list[dict], words: argparse.Namespace) -> None:
