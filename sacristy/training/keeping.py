@@ -1,7 +1,8 @@
 """Checkpoints into the store, from which another pod has them: this one's disk goes with it.
 
 The training keeps its checkpoints below the home folder, complete or absent; here the newest is stored by content and
-noted in its run as `sacristy.kept_checkpoint`. `sacristy weights gc` takes away what no run names any more.
+noted in its run as `sacristy.kept_checkpoint`. `sacristy weights gc` takes away what no run names any more, and all
+of a run that is COMPLETED.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from pymongo.errors import PyMongoError
 
 from sacristy.errors import NoCheckpoint, SacristyError
 from sacristy.tracking.database import Documents
+from sacristy.weights.references import CHECKPOINT
 from sacristy.weights.store import Store
 
 EVERY_S = 30.0  # no more often than that: a large network's checkpoint is gigabytes
-NOTED = "kept_checkpoint"
 NAME = re.compile(r"(\d{6})-.+")
 Report = Callable[[str], None]
 
@@ -45,7 +46,7 @@ class Keeper:
         try:
             found = {"number": number, "name": path.name, "files": stored(self._store, path)}
             query = {"sacristy.journal.key": key}
-            noted = self._db.runs.update_one(query, {"$set": {f"sacristy.{NOTED}": found}}).matched_count
+            noted = self._db.runs.update_one(query, {"$set": {f"sacristy.{CHECKPOINT}": found}}).matched_count
         except (SacristyError, PyMongoError, OSError) as error:  # OSError: the training let go of it meanwhile
             self._report(f"checkpoint {number} is not in the store yet: {error}")
             return
@@ -82,7 +83,7 @@ def fetch_checkpoint(store: Store, checkpoint: dict[str, Any], folder: Path) -> 
 
 def kept(ours: dict[str, Any]) -> dict[str, Any]:
     """Return what a run's document notes of its checkpoint in the store; empty if there is none."""
-    return dict(ours.get(NOTED) or {})
+    return dict(ours.get(CHECKPOINT) or {})
 
 
 def noted_number(ours: dict[str, Any]) -> int:

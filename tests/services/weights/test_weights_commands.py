@@ -116,6 +116,18 @@ def test_gc_shows_and_asks_and_keeps_what_a_run_refers_to(shelf, command, run, w
     assert list(digests(command)) == [run[1]]
 
 
+def test_gc_keeps_a_checkpoint_until_its_run_is_completed(database, shelf, command, run, write):
+    (stored,) = json.loads(command("weights", "put", write("a.json", b"[5]"), "--json"))
+    runs, number = database.database().runs, run[0]
+    kept = {"number": 3, "name": "000003-state", "files": [{"path": "a.json", "digest": stored["digest"]}]}
+    runs.update_one({"_id": number}, {"$set": {"status": "DEAD", "sacristy.kept_checkpoint": kept}})
+    command("weights", "gc", "--grace-days", "0", "--yes")
+    assert digests(command)[stored["digest"]] == [f"checkpoint of run {number}"]
+    runs.update_one({"_id": number}, {"$set": {"status": "COMPLETED"}})
+    command("weights", "gc", "--grace-days", "0", "--yes")
+    assert list(digests(command)) == [run[1]]
+
+
 def test_a_backup_comes_back_by_command(shelf, command, run, killable_mongod, tmp_path, monkeypatch):
     place = tmp_path / "backups"
     made = json.loads(command("backup", place, "--json"))["backup"]
