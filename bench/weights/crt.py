@@ -51,16 +51,16 @@ def main() -> None:
     paths = sorted((folder / "small").iterdir()) if "small" in task["work"] else [folder / "large"]
     client = manager(task)
     keys = {path: f"crt/{task['round']}/{path.name}" for path in paths}
-    begin = time.perf_counter()
+    begin, spent = time.perf_counter(), time.process_time()
     if "up" in task["work"]:
         jobs = [client.upload(str(path), task["bucket"], key) for path, key in keys.items()]
     else:
         jobs = [client.download(task["bucket"], key, str(folder / "out" / path.name)) for path, key in keys.items()]
     for job in jobs:
         job.result()
-    seconds = time.perf_counter() - begin
+    seconds, spent = time.perf_counter() - begin, time.process_time() - spent
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    print(json.dumps({"seconds": seconds, "mib": int(peak[1]) / 1024 if peak else 0}))
+    print(json.dumps({"seconds": seconds, "mib": int(peak[1]) / 1024 if peak else 0, "processor_s": spent}))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 .venv/bin/python bench/weights/run.py [--size-mib 1024] [--files 1000] [--json FILE] [--aws PROGRAM] [--crt PYTHON]
 
 Brings up a Ceph of its own in a temporary folder and removes it. Every client runs in a process of its own, whose peak
-memory is the kernel's VmHWM. The limit for the disk is reading, hashing and writing the same bytes, fsync included;
-the limit of the gateway is the best that any of the clients reached.
+memory is the kernel's VmHWM; beside it the processor's seconds of the client and of Ceph, which other work on the
+machine disturbs less than the time. The limit for the disk is reading, hashing and writing the same bytes, fsync
+included; the limit of the gateway is the best that any of the clients reached.
 """
 
 from __future__ import annotations
@@ -89,18 +90,25 @@ def measure(words: argparse.Namespace, settings: Settings, folder: Path, environ
     for number in range(words.rounds):
         for work in WORKS:
             for name in names[number % len(names) :] + names[: number % len(names)]:
-                row = rows.setdefault((work, name), {"work": work, "client": name, "seconds": [], "mib": 0})
-                seconds, memory = one(name, work, number, settings, folder, words)
-                row["seconds"].append(seconds)
-                row["mib"] = max(row["mib"], memory)
-                print(f"round {number + 1} {work:10} {name:24} {seconds:7.2f} s {memory:5.0f} MiB", flush=True)
+                fresh = {"work": work, "client": name, "seconds": [], "own": [], "ceph": [], "mib": 0}
+                row = rows.setdefault((work, name), fresh)
+                spent = ceph_processor_s(settings)
+                answer = one(name, work, number, settings, folder, words)
+                row["seconds"].append(answer["seconds"])
+                row["own"].append(answer["processor_s"])
+                row["ceph"].append(ceph_processor_s(settings) - spent)
+                row["mib"] = max(row["mib"], answer["mib"])
+                figures = (
+                    f"{answer['seconds']:7.2f} s {answer['mib']:5.0f} MiB {row['own'][-1]:6.2f} {row['ceph'][-1]:6.2f}"
+                )
+                print(f"round {number + 1} {work:10} {name:24} {figures}", flush=True)
         empty(client)
         run(COLLECT, environment=environment, timeout_s=600)  # else the disk holds what was deleted for two hours
     return sorted(rows.values(), key=lambda row: (WORKS.index(row["work"]), row["client"] != OURS))
 
 
-def one(name: str, work: str, number: int, settings: Settings, folder: Path, words: argparse.Namespace) -> tuple:
-    """Run one client in a process of its own; return its seconds and peak memory in MiB."""
+def one(name: str, work: str, number: int, settings: Settings, folder: Path, words: argparse.Namespace) -> dict:
+    """Run one client in a process of its own; return its seconds, its processor's, and its peak memory in MiB."""
     shutil.rmtree(folder / "out", ignore_errors=True)
     shutil.rmtree(settings.home / "cache", ignore_errors=True)
     (folder / "out").mkdir()
@@ -113,9 +121,15 @@ def one(name: str, work: str, number: int, settings: Settings, folder: Path, wor
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{name} {work}: {done.stderr[-2000:]}")
-    answer = json.loads(done.stdout.splitlines()[-1])
     time.sleep(0.5)
-    return answer["seconds"], answer["mib"]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def ceph_processor_s(settings: Settings) -> float:
+    """Return the seconds that the gateway and the OSD have spent on the processor."""
+    states = [Supervisor(settings).state(name) for name in ("ceph", "ceph-osd")]
+    times = [Path(f"/proc/{state.pid}/stat").read_text().rpartition(")")[2].split() for state in states if state]
+    return sum(int(words[11]) + int(words[12]) for words in times) / os.sysconf("SC_CLK_TCK")
 
 
 def empty(client) -> None:
@@ -130,7 +144,8 @@ def report(rows: list[dict], words: argparse.Namespace) -> None:
         f"\n{words.size_mib} MiB, and {words.files} files of {SMALL} bytes; best and median of {words.rounds}; ", end=""
     )
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    print("| work | client | best | median | beside ours | peak MiB |\n|---|---|---|---|---|---|")
+    print("| work | client | best | median | beside ours | its CPU s | and Ceph's | peak MiB |")
+    print("|---|---|---|---|---|---|---|---|")
     ours = {row["work"]: row["seconds"] for row in rows if row["client"] == OURS}
     for row in rows:
         best, median = min(row["seconds"]), statistics.median(row["seconds"])
@@ -139,7 +154,8 @@ def report(rows: list[dict], words: argparse.Namespace) -> None:
         pairs = zip(ours[row["work"]], row["seconds"], strict=True)
         beside = statistics.median(ours_s / its_s for ours_s, its_s in pairs)
         row |= {"best": count / best, "median": count / median, "unit": unit, "beside_ours": beside}
-        figures = f"{count / best:.0f} {unit} | {count / median:.0f} | {beside:.2f} | {row['mib']:.0f}"
+        spent = " | ".join(f"{statistics.median(row[who]):.2f}" for who in ("own", "ceph"))
+        figures = f"{count / best:.0f} {unit} | {count / median:.0f} | {beside:.2f} | {spent} | {row['mib']:.0f}"
         print(f"| {row['work']} | {row['client']} | {figures} |")
     if words.json:
         words.json.write_text(json.dumps({"arguments": vars(words), "rows": rows}, indent=1, default=str) + "\n")
