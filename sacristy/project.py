@@ -69,6 +69,14 @@ class Kubernetes(Section):
     replicas: Count = Field(default=2, description="replicas of a stage at rest")
     max_replicas: int = Field(default=0, ge=0, description="replicas under load; 0: as many as at rest")
     cpu_percent: Count = Field(default=70, description="share of cpu_request in use, above which replicas are added")
+    in_flight: float = Field(
+        default=0.0,
+        ge=0,
+        description="requests in flight per replica above which some are added, where the cluster counts them; 0: any",
+    )
+    scale_down_s: int = Field(
+        default=300, ge=0, le=3600, description="seconds of less load after which replicas are taken away"
+    )
     cpu_request: Positive = Field(default=0.25, description="cores kept free for each replica; resources.cpu limits it")
     idle_s: float = Field(
         default=0.0, ge=0, description="seconds unasked after which a stage sleeps, without replicas; 0: never"

@@ -92,6 +92,11 @@ class Cluster(BaseModel):
         pattern="^([a-z][a-z0-9-]*/[a-z][a-z0-9-]*)?$",
         description="namespace/name of a ConfigMap in which the operator publishes the routes for gateways there",
     )
+    in_flight: str = Field(
+        default="",
+        pattern="^[a-z_][a-z0-9_]*$|^$",
+        description="the metric by which the cluster counts pods' requests in flight (Prometheus adapter); empty: none",
+    )
     gpu_label: str = Field(
         default="pool=ml", pattern="^[^=]+=[^=]+$", description="the label of the nodes with graphics processors"
     )

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -66,6 +67,21 @@ class Rig:
             assert time.monotonic() < deadline, "no token"
             time.sleep(0.2)
 
+    def lose(self, node):
+        """Let a node be lost: its kubelet says nothing any more, and its containers are dead."""
+        os.kill(self._kubelet(node), signal.SIGSTOP)
+        for file in (_processes() / "k8srig" / node).rglob("cgroup.procs"):
+            for pid in map(int, file.read_text().split()):
+                os.kill(pid, signal.SIGKILL)
+
+    def find(self, node, seconds=60):
+        """Let a lost node's kubelet go on, and wait until the node is ready."""
+        os.kill(self._kubelet(node), signal.SIGCONT)
+        self.kubectl("wait", "--for=condition=Ready", f"node/{node}", f"--timeout={seconds}s")
+
+    def _kubelet(self, node):
+        return int((self.folder / "pid" / f"kubelet-{node}").read_text().split()[0])
+
     def close(self):
         self._run(place() / "down.sh", self.folder, timeout=120, check=False)
 
@@ -75,3 +91,9 @@ class Rig:
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+
+def _processes():
+    """Return where the kernel groups processes."""
+    mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+    return next(Path(words[1]) for words in mounts if words[2] == "cgroup" and "pids" in words[3].split(","))

@@ -16,6 +16,7 @@ from sacristy.gateway.ops import facts_of, registry_of, stages_of
 from sacristy.gateway.proxy import Proxy
 from sacristy.images.signature import keys_of
 from sacristy.names import Stage
+from sacristy.operator.calls import asleep
 from sacristy.release import approvals, moves
 from sacristy.release.approvals import Pending
 from sacristy.release.order import place_of
@@ -46,12 +47,16 @@ class Sources:
 
 @dataclass
 class Page:
-    """What could be found out, and one line for each source that is away. `waiting`: for others' word."""
+    """What could be found out, and one line for each source that is away. `waiting`: for others' word.
+
+    `asleep`: the models' stages that were put to sleep.
+    """
 
     models: dict[str, Document] = field(default_factory=dict)
     events: list[Document] = field(default_factory=list)
     waiting: list[Pending] = field(default_factory=list)
     away: list[str] = field(default_factory=list)
+    asleep: set[tuple[str, str]] = field(default_factory=set)
 
 
 def survey(sources: Sources) -> Page:
@@ -75,6 +80,7 @@ def gather(sources: Sources, model: str = "") -> Page:
                 _add_earlier(database, name, page.models[name])
             else:
                 page.models[name] = {"stages": stages_of(registry, name, sources.routes(name))}
+        page.asleep = {(name, str(stage)) for name, stage in asleep(database)}
         page.events = trail(database, model)
         page.waiting = approvals.pending(database, sources.settings.promotion, model or None)
     except (SacristyError, PyMongoError) as error:
@@ -116,7 +122,8 @@ def _add_states(sources: Sources, page: Page) -> None:
         ready = pool.map(lambda url: bool(url) and is_ready(url), urls)
         for (name, stage), answers in zip(places, ready, strict=True):
             state = page.models[name]["stages"][stage]
-            state["ready"], state["state"] = answers, _state(state, answers)
+            sleeps = (name, stage) in page.asleep and not answers
+            state["ready"], state["state"] = answers, "asleep" if sleeps else _state(state, answers)
 
 
 def _state(state: Document, answers: bool) -> str:

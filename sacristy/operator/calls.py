@@ -60,6 +60,11 @@ def read(database: Database[Document]) -> dict[Key, Call]:
     return found
 
 
+def asleep(database: Database[Document]) -> set[Key]:
+    """Return the stages that sleep."""
+    return {key for key, call in read(database).items() if call.state == State.ASLEEP}
+
+
 def fall(database: Database[Document], key: Key, idle_s: float) -> bool:
     """Begin to put a stage to sleep, if it is known and nobody asked within `idle_s`; say whether that is so."""
     before = {"$subtract": ["$$NOW", round(idle_s * 1000)]}

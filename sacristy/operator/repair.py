@@ -30,8 +30,8 @@ def repair(yard: Yard, model: str, stage: Stage, why: str, progress: Progress = 
             progress(f"repair {model}:{stage}: {why}")
             placed = yard.target.settle(Instance(route.instance, image, route.url, route.target))
             set_route(yard.settings.routes_file, model, stage, route_to(placed))
-            if placed.idle_s:
-                calls.begin(yard.database, (model, stage))
+            if placed.idle_s and not yard.target.is_asleep(placed.name):
+                calls.awake(yard.database, (model, stage))
             made = Deployment(image, stage, changed=True, url=placed.url)
             record(yard, made, "live", f"repaired: {why}")
             return made

@@ -12,7 +12,10 @@ Target = dict[str, Any]
 
 
 def scrape_targets(routes: Routes) -> list[Target]:
-    """Return every instance that answers for a stage or has a share of its requests: where, and what it is."""
+    """Return every instance that answers for a stage or has a share of its requests: where, and what it is.
+
+    A stage that may sleep is left out: asleep it would be taken for one that is down. On a cluster its pods are found.
+    """
     return [
         target
         for model, stages in sorted(routes.items())
@@ -22,7 +25,8 @@ def scrape_targets(routes: Routes) -> list[Target]:
 
 
 def _of(route: Route, model: str, stage: str) -> Iterator[Target]:
-    yield _target(route, {"model": model, "stage": stage})
+    if not route.idle_s:
+        yield _target(route, {"model": model, "stage": stage})
     for kind, share in route.shares.items():
         yield _target(share.route, {"model": model, "stage": stage, "beside": str(kind)})
 

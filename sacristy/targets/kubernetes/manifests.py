@@ -59,15 +59,19 @@ def service(workload: Workload) -> Json:
 
 
 def autoscaler(workload: Workload) -> Json:
-    """Return what adds replicas under load, quickly, and takes them away slowly."""
+    """Return what adds replicas under load, quickly, and takes them away slowly: by whichever measure asks for more."""
     wanted = workload.file.kubernetes
     use = {"type": "Utilization", "averageUtilization": wanted.cpu_percent}
+    metrics: list[Json] = [{"type": "Resource", "resource": {"name": "cpu", "target": use}}]
+    if wanted.in_flight and workload.cluster.in_flight:
+        each = {"type": "AverageValue", "averageValue": f"{max(1, round(wanted.in_flight * 1000))}m"}
+        metrics.append({"type": "Pods", "pods": {"metric": {"name": workload.cluster.in_flight}, "target": each}})
     spec = {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.model},
         "minReplicas": wanted.replicas,
         "maxReplicas": wanted.max_replicas,
-        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": use}}],
-        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 300}},
+        "metrics": metrics,
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": wanted.scale_down_s}},
     }
     about = metadata(workload)
     return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": about, "spec": spec}

@@ -26,6 +26,7 @@ USER = 65532
 DRAIN_S = 3  # after a pod leaves the Service, some proxies still send to it for a moment
 GRACE_S = 10  # beyond the longest prediction, which the image itself waits for
 SHARED_MIB = 256
+LOST_S = {"not-ready": 30, "unreachable": 5}  # a kubelet may be back soon; for a silent one 40 s were waited already
 GPU_RESOURCE = "nvidia.com/gpu"
 WAIT = ["python", "-I", "-S", "-c", f"import time; time.sleep({DRAIN_S})"]  # a base need not have a shell
 
@@ -63,7 +64,8 @@ def pod_spec(workload: Workload) -> Json:
     }
     if workload.pull_secret:
         spec["imagePullSecrets"] = [{"name": PULL_SECRET}]
-    return spec | (gpu_placement(workload.cluster) if workload.gpus else {})
+    placement = gpu_placement(workload.cluster) if workload.gpus else {}
+    return spec | placement | {"tolerations": [*placement.get("tolerations", []), *_lost_node()]}
 
 
 def pod_security() -> Json:
@@ -145,6 +147,14 @@ def _probe(word: str, *, period_s: int, failures: int) -> Json:
         "timeoutSeconds": 2 if word == "ready" else 5,
         "failureThreshold": failures,
     }
+
+
+def _lost_node() -> list[Json]:
+    """A replica on a node that is not heard of is soon replaced; left to itself, the cluster waits five minutes."""
+    each = {"operator": "Exists", "effect": "NoExecute"}
+    return [
+        {"key": f"node.kubernetes.io/{word}", **each, "tolerationSeconds": seconds} for word, seconds in LOST_S.items()
+    ]
 
 
 def _spread(model: str) -> Json:

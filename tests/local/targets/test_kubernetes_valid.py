@@ -5,6 +5,7 @@ from cluster_policy import invalid
 from unit.targets.test_kubernetes_jobs import OWNER, made
 from unit.targets.test_kubernetes_manifests import FILES, workload
 
+from sacristy.settings import Cluster
 from sacristy.targets.kubernetes.candidates import address_of, pull_secret
 from sacristy.targets.kubernetes.manifests import manifests
 from sacristy.targets.kubernetes.pods import candidate
@@ -22,6 +23,11 @@ def test_a_models_manifests_are_valid(changes):
 def test_a_trainings_manifests_are_valid(changes):
     training = made(changes, pull_secret=True, resumes=42, words=("with", "epochs=3"))
     assert invalid([job(training), job_secret(training, OWNER), no_callers(training)]) == []
+
+
+def test_scaling_by_requests_in_flight_is_valid():
+    busy = {"kubernetes": {"replicas": 1, "max_replicas": 8, "in_flight": 2.5, "idle_s": 60.0}}
+    assert invalid(manifests(workload(busy, cluster=Cluster(in_flight="sacristy_in_flight")))) == []
 
 
 def test_a_field_that_does_not_exist_is_told():

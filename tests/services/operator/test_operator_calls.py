@@ -31,7 +31,7 @@ def test_a_stage_that_is_asked_does_not_fall_asleep_and_one_that_is_not_does(sid
     assert calls.fall(operator, KEY, 0.01)
     calls.fell(operator, KEY)
     found = calls.read(operator)[KEY]
-    assert (found.state, found.wanted) == (State.ASLEEP, False)
+    assert (found.state, found.wanted, calls.asleep(gateway)) == (State.ASLEEP, False, {KEY})
 
 
 def test_who_asks_while_it_falls_asleep_wakes_it(sides):

@@ -7,8 +7,11 @@ import pytest
 
 from sacristy.errors import InstanceUnreachable, NoRoomToWait, StillAsleep
 from sacristy.gateway import holding, proxy
+from sacristy.gateway.app import create_app
 from sacristy.gateway.holding import WaitingRoom
 from sacristy.gateway.proxy import Proxy, Question
+from sacristy.gateway.rights import TokenRole
+from sacristy.gateway.tokens import add_token
 from sacristy.gateway.upstream import Answer, NotAnswered
 from sacristy.names import Stage
 from sacristy.settings import Settings
@@ -109,3 +112,15 @@ def test_a_stage_that_never_sleeps_is_never_waited_for(bedroom: Bedroom) -> None
     with pytest.raises(InstanceUnreachable):
         bedroom.proxy().ask(QUESTION)
     assert (bedroom.calls, bedroom.looks) == ([], 0)
+
+
+def test_over_http_it_is_503_with_a_time_to_come_back_and_is_counted(bedroom: Bedroom) -> None:
+    settings = bedroom.settings.model_copy(update={"held_requests": 0})
+    client = create_app(settings).test_client()
+    token = add_token(settings.tokens_file, "tests", TokenRole.SCIENTIST, "tests")
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = client.post("/models/news/predict", json={"instances": [1]}, headers=headers)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json["error"]["code"] == "no_room_to_wait"
+    counted = client.get("/metrics", headers=headers).text
+    assert 'sacristy_gateway_held_total{end="refused",model="news",stage="production"} 1.0' in counted

@@ -9,7 +9,7 @@ import pytest
 from sacristy import waiting
 from sacristy.errors import PodNotStarted, ReleaseLocked
 from sacristy.names import Stage, Version
-from sacristy.operator.decide import Do
+from sacristy.operator.decide import Do, Task
 from sacristy.operator.deployment import Deployment
 from sacristy.operator.loop import Operator
 from sacristy.targets.routes import Route, set_route
@@ -139,3 +139,16 @@ def test_told_to_end_it_leaves_what_it_waits_for_to_the_next_one(world, monkeypa
     ((task, result),) = world.operator.outcomes
     assert (task.digest, result) == (NEW, "left")
     assert world.operator.patience.failing == 0
+
+
+def test_a_version_that_does_not_come_up_keeps_nobody_from_waking_the_one_before_it(world):
+    woken = []
+    asked = Task(Do.WAKE, *KEY, OLD, "it is asked")
+    world.operator._naps = SimpleNamespace(
+        look=lambda _: None, due=lambda _: [asked], perform=lambda _, task: woken.append(task)
+    )
+    world.watch.wishes[KEY] = NEW
+    world.fails = PodNotStarted(image="news:2", reason="no room", mend="wait", lacks_gpu=False)
+    assert len(world.turns(5)) == 1
+    assert set(woken) == {asked}
+    assert world.operator.patience.failing == 1

@@ -26,3 +26,7 @@ def test_a_canary_beside_it_is_asked_too_and_told_apart():
 
 def test_before_the_first_deployment_there_is_nobody():
     assert scrape_targets({}) == []
+
+
+def test_a_stage_that_may_sleep_is_not_asked_as_it_would_be_taken_for_dead():
+    assert scrape_targets({"lamp": {"production": route("a", "1", idle_s=60.0)}}) == []

@@ -65,6 +65,15 @@ def test_a_pod_that_runs_or_begins_is_not_hindered():
     assert hindrance(pod({"waiting": {"reason": "ContainerCreating"}})) is None
 
 
+def test_a_pod_on_a_node_that_is_not_heard_of_is_told_from_one_that_is_not_ready():
+    running = {"ready": True, "state": {"running": {}}}
+    unheard = {"conditions": [{"type": "Ready", "status": "False"}], "containerStatuses": [running]}
+    found = hindrance({"metadata": {}, "spec": {"nodeName": "lab2"}, "status": unheard})
+    assert (found.reason, found.passing) == ("its node lab2 is not heard of", True)
+    unready = unheard | {"containerStatuses": [running | {"ready": False}]}
+    assert hindrance({"metadata": {}, "spec": {}, "status": unready}) is None
+
+
 def test_a_full_pool_is_told_from_other_lacks_of_room():
     said = "0/2 nodes are available: 1 Insufficient nvidia.com/gpu."
     waits = {"type": "PodScheduled", "reason": "Unschedulable", "message": said}

@@ -69,11 +69,27 @@ def test_load_decides_how_many_replicas_only_where_it_may():
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 8)
 
 
+def test_requests_in_flight_count_where_model_and_cluster_say_so():
+    busy = {"kubernetes": {"replicas": 2, "max_replicas": 8, "in_flight": 2.5, "scale_down_s": 60}}
+    counting = Cluster(in_flight="sacristy_in_flight")
+    of_both = of_kind(manifests(workload(busy, cluster=counting)), "HorizontalPodAutoscaler")["spec"]
+    assert [metric["type"] for metric in of_both["metrics"]] == ["Resource", "Pods"]
+    assert of_both["metrics"][1]["pods"]["target"] == {"type": "AverageValue", "averageValue": "2500m"}
+    assert of_both["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 60
+    for work in (workload(busy), workload(FILES["scaled"], cluster=counting)):
+        assert len(of_kind(manifests(work), "HorizontalPodAutoscaler")["spec"]["metrics"]) == 1
+
+
+def test_a_replica_on_a_lost_node_is_soon_replaced():
+    waits = {each["key"]: each.get("tolerationSeconds") for each in pod_of(workload(FILES["gpu"]))["tolerations"][1:]}
+    assert waits == {"node.kubernetes.io/not-ready": 30, "node.kubernetes.io/unreachable": 5}
+
+
 def test_a_model_with_a_gpu_goes_to_the_pool_and_others_stay_away():
     pod = pod_of(workload(FILES["gpu"], cluster=Cluster(gpu_label="pool=gold", gpu_taint="only=gpu")))
     assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert pod["tolerations"] == [{"key": "only", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}]
-    assert "tolerations" not in pod_of(workload())
+    assert pod["tolerations"][0] == {"key": "only", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"}
+    assert [each["effect"] for each in pod_of(workload())["tolerations"]] == ["NoExecute"] * 2
 
 
 def test_where_it_may_do_without_it_asks_for_none():
