@@ -35,7 +35,7 @@ def test_a_fault_of_the_model_is_a_500_that_shows_nothing_of_it(client, caplog, 
     assert answer.status_code == 500
     assert answer.json["error"]["code"] == "prediction_failed"
     assert "secret" not in answer.text
-    assert caplog.records[-1].exc_info
+    assert any(record.exc_info for record in caplog.records)  # threads of others may log too
 
 
 def test_decode_may_refuse_an_instance(client):
