@@ -164,6 +164,9 @@ class ModelFile(Section):
     title: Annotated[str, Field(min_length=1, max_length=120)] = Field(description="one line for people")
     main_metric: str = Field(default="", description="the metric that tables and sparklines show")
     reproduce_tolerance: float = Field(default=0.0, ge=0, description="relative difference that reproduce tolerates")
+    weights: Literal["image", "ceph"] = Field(
+        default="image", description="where an instance finds them: in its image, or by digest in the store at start"
+    )
     gates: Gates
     serving: Serving = Serving()
     resources: Resources = Resources()

@@ -97,6 +97,17 @@ class Cluster(BaseModel):
         pattern="^[a-z_][a-z0-9_]*$|^$",
         description="the metric by which the cluster counts pods' requests in flight (Prometheus adapter); empty: none",
     )
+    weights_cache: str = Field(
+        default="",
+        pattern="^(/[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$",
+        description="a folder of each node that keeps fetched weights for its pods; empty: each pod fetches for itself",
+    )
+    weights_cache_gib: int = Field(default=200, ge=0, description="what is kept there at rest; 0: all")
+    store_addresses: str = Field(
+        default="",
+        pattern="^([0-9a-fA-F.:]+/[0-9]{1,3})?$",
+        description="where pods may fetch weights, such as 10.0.8.0/24; empty: as weights_endpoint says",
+    )
     gpu_label: str = Field(
         default="pool=ml", pattern="^[^=]+=[^=]+$", description="the label of the nodes with graphics processors"
     )

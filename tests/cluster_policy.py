@@ -31,16 +31,20 @@ def invalid(documents, versions=VERSIONS):
     return said
 
 
-def breaches(document, *, probes=True):
-    """Return which rules a document breaks; documents without pods break none."""
+def breaches(document, *, probes=True, node_cache=""):
+    """Return which rules a document breaks; documents without pods break none.
+
+    `node_cache`: the one folder of the nodes that may be mounted, for writing only before anything serves.
+    """
     pod = pod_of(document)
     if pod is None:
         return []
     about = f"{document['kind']} {document['metadata']['name']}"
-    said = [f"{about}: {rule}" for rule in _of_pod(pod)]
+    said = [f"{about}: {rule}" for rule in _of_pod(pod, node_cache)]
     serves = document["kind"] in ("Deployment", "StatefulSet", "DaemonSet") and probes
-    for container in [*pod.get("initContainers", []), *pod["containers"]]:
-        said += [f"{about}, {container['name']}: {rule}" for rule in _of_container(container, serves)]
+    first = pod.get("initContainers", [])  # which end before anything serves
+    for container, asked in [*((each, False) for each in first), *((each, serves) for each in pod["containers"])]:
+        said += [f"{about}, {container['name']}: {rule}" for rule in _of_container(container, asked)]
     return said
 
 
@@ -54,13 +58,17 @@ def pod_of(document):
     return found["spec"] if POD_KINDS[document["kind"]] else found
 
 
-def _of_pod(pod):
+def _of_pod(pod, node_cache):
     security = pod.get("securityContext", {})
+    on_nodes = {each["name"]: each["hostPath"]["path"] for each in pod.get("volumes", []) if "hostPath" in each}
+    served = [mount for container in pod["containers"] for mount in container.get("volumeMounts", [])]
+    shared = [mount for mount in served if mount["name"] in on_nodes]
     rules = {
         "runs as root": security.get("runAsNonRoot") is True and security.get("runAsUser", 0) > 0,
         "has no seccomp profile": security.get("seccompProfile", {}).get("type") == "RuntimeDefault",
         "shares the node's namespaces": not any(pod.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")),
-        "mounts the node's files": not any("hostPath" in volume for volume in pod.get("volumes", [])),
+        "mounts the node's files": set(on_nodes.values()) <= {node_cache} - {""},
+        "may write to the node's files": all(mount.get("readOnly") and "subPath" in mount for mount in shared),
         "leaves open whether it has a token": "automountServiceAccountToken" in pod,
     }
     return [rule for rule, kept in rules.items() if not kept]

@@ -40,6 +40,9 @@ class Registry:
     def __init__(self):
         self.asked, self.moved = 0, {}
 
+    def manifest(self, _model, _digest):
+        return {}
+
     def stages(self, model):
         self.asked += 1
         return {Stage.PRODUCTION: self.moved.get(model, digest_of(model))}

@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -54,8 +55,24 @@ def import_archive(path: Path, registry: Registry, repository: str, progress: Pr
     return registry.put_manifest(repository, image_manifest(described_config, descriptors, facts))
 
 
+@dataclass(frozen=True)
+class Added:
+    """Layers to put on top of an image. `config`: its configuration with them; `open`: their bytes, one by one."""
+
+    config: bytes
+    layers: Sequence[Descriptor]
+    open: Callable[[Descriptor], AbstractContextManager[BinaryIO]]
+
+
 def export_archive(
-    registry: Registry, repository: str, digest: str, tag: str, out: BinaryIO, *, held: Sequence[str] = ()
+    registry: Registry,
+    repository: str,
+    digest: str,
+    tag: str,
+    out: BinaryIO,
+    *,
+    held: Sequence[str] = (),
+    added: Added | None = None,
 ) -> None:
     """Write an image as an archive that the engine loads under a tag.
 
@@ -67,16 +84,19 @@ def export_archive(
     layers = [descriptor(entry, reference) for entry in manifest["layers"]]
     if any(layer.media_type != LAYER for layer in layers):
         raise InvalidImage(reference=reference, reason="a layer that is no plain tar")
-    config = descriptor(manifest["config"], reference)
-    names = [f"{layer.digest.removeprefix('sha256:')}.tar" for layer in layers]
+    config = described(added.config, CONFIG) if added else descriptor(manifest["config"], reference)
+    on_top = list(added.layers) if added else []
+    names = [f"{layer.digest.removeprefix('sha256:')}.tar" for layer in [*layers, *on_top]]
     config_name = f"{config.digest.removeprefix('sha256:')}.json"
     entry = {"Config": config_name, "RepoTags": [tag], "Layers": names}
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.GNU_FORMAT) as archive:
-        for name, layer in dict(zip(names, layers, strict=True)).items():
+        for name, layer in dict(zip(names, [*layers, *on_top], strict=True)).items():
             if layer.digest not in held:
-                with registry.open_blob(repository, layer.digest) as stream:
+                own = added.open(layer) if added and layer in on_top else registry.open_blob(repository, layer.digest)
+                with own as stream:
                     _add(archive, name, stream, layer.size)
-        with registry.open_blob(repository, config.digest) as stream:
+        kept = io.BytesIO(added.config) if added else registry.open_blob(repository, config.digest)
+        with kept as stream:
             _add(archive, config_name, stream, config.size)
         documents = canonical([entry])
         _add(archive, MANIFEST_FILE, cast("BinaryIO", io.BytesIO(documents)), len(documents))

@@ -11,8 +11,13 @@ from sacristy.tracking.runs import RunRecord
 SCHEMA = 1
 
 
-def baseline(run: RunRecord, version: Version, base_image: str | None = None) -> dict[str, Any]:
-    """Return what is known of a run as plain JSON. `base_image`: the digest of the environment image below."""
+def baseline(
+    run: RunRecord, version: Version, base_image: str | None = None, *, fetched: bool = False
+) -> dict[str, Any]:
+    """Return what is known of a run as plain JSON. `base_image`: the digest of the environment image below.
+
+    `fetched`: the image does not carry the weights.
+    """
     return {
         "schema": SCHEMA,
         "model": run.model,
@@ -29,6 +34,7 @@ def baseline(run: RunRecord, version: Version, base_image: str | None = None) ->
         "weights": [
             {"name": file.name, "digest": file.digest, "size": file.size, "role": file.role} for file in run.weights
         ],
+        **({"weights_in": "ceph"} if fetched else {}),
     }
 
 

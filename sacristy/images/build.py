@@ -11,6 +11,7 @@ from sacristy.errors import DirtyTree, RunIncomplete, RunNotCompleted, RunWithou
 from sacristy.images import layers
 from sacristy.images.base import Base
 from sacristy.images.baseline import baseline
+from sacristy.images.fetched import Fetched, are_fetched, measured
 from sacristy.images.layers import Member, write_layer
 from sacristy.images.layout import FolderRegistry, OciLayout
 from sacristy.images.manifest import (
@@ -28,7 +29,7 @@ from sacristy.images.manifest import (
 from sacristy.names import Version, parse_model
 from sacristy.settings import Settings
 from sacristy.sources import Files, commit_time, files_at, files_now, fingerprint, image_paths
-from sacristy.tracking.runs import RunRecord
+from sacristy.tracking.runs import RunRecord, WeightsFile
 from sacristy.weights.store import Store
 
 Progress = Callable[[str], None]
@@ -70,8 +71,14 @@ def build(
     layout = OciLayout(settings.images_folder / parse_model(run.model))
     if base:
         share_layers(FolderRegistry(settings.images_folder), run.model, base)
-    shared = [_store_layer(layout, part, members, progress) for part, members in _shared_parts(run, sources, store)]
-    return _tagged(layout, _Recipe(run, shared, created, base), rebuild=rebuild)
+    shared = [_store_layer(layout, part, members, progress) for part, members in _code_parts(run, sources)]
+    fetched = None
+    if are_fetched(sources, run.model):
+        fetched = _left_in_store(run, store, progress)
+    else:
+        weights = layers.weights_layers(store, served(run))
+        shared += [_store_layer(layout, "weights", members, progress) for members in weights]
+    return _tagged(layout, _Recipe(run, shared, created, base, fetched), rebuild=rebuild)
 
 
 def share_layers(built: FolderRegistry, repository: str, base: Base) -> None:
@@ -109,13 +116,22 @@ def sources_of(settings: Settings, run: RunRecord) -> Files:
     return files
 
 
-def _shared_parts(run: RunRecord, sources: Files, store: Store) -> Iterator[tuple[str, list[Member]]]:
-    """Yield all layers but the baseline's: they are the same whatever the version is called."""
+def served(run: RunRecord) -> list[WeightsFile]:
+    """Return the files that a server needs: the held-out examples are for judging alone."""
+    return [file for file in run.weights if file.role != "heldout"]
+
+
+def _code_parts(run: RunRecord, sources: Files) -> Iterator[tuple[str, list[Member]]]:
+    """Yield the layers of code. With those of the weights they are the same whatever the version is called."""
     yield "runtime", layers.runtime_members(sources)
     yield "model", layers.model_members(sources, run.model)
-    served = [file for file in run.weights if file.role != "heldout"]
-    for members in layers.weights_layers(store, served):
-        yield "weights", members
+
+
+def _left_in_store(run: RunRecord, store: Store, progress: Progress) -> Fetched:
+    """Return the weights that the image will only name. They are read once: what is not there is told now."""
+    files = served(run)
+    progress(f"weights stay in the store, {sum(file.size for file in files):,} bytes")
+    return Fetched(tuple(files), tuple(measured(members) for members in layers.weights_layers(store, files)))
 
 
 def _store_layer(layout: OciLayout, part: str, members: list[Member], progress: Progress) -> Descriptor:
@@ -127,12 +143,16 @@ def _store_layer(layout: OciLayout, part: str, members: list[Member], progress: 
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What an image is made of, whatever its version is called. `shared`: our layers but the baseline."""
+    """What an image is made of, whatever its version is called. `shared`: our layers but the baseline.
+
+    `fetched`: the weights, where no layer carries them.
+    """
 
     run: RunRecord
     shared: list[Descriptor]
     created: int
     base: Base | None
+    fetched: Fetched | None
 
 
 def _tagged(layout: OciLayout, recipe: _Recipe, *, rebuild: bool) -> BuiltImage:
@@ -161,7 +181,7 @@ class _Documents:
 
     def __init__(self, recipe: _Recipe, version: Version) -> None:
         base = recipe.base
-        facts = baseline(recipe.run, version, base.digest if base else None)
+        facts = baseline(recipe.run, version, base.digest if base else None, fetched=recipe.fetched is not None)
         buffer = BytesIO()
         write_layer(cast("Any", buffer), [layers.baseline_member(canonical(facts))])
         self.version = version
@@ -170,7 +190,7 @@ class _Documents:
         last = described(self._baseline, LAYER)
         own = [*recipe.shared, Descriptor(LAYER, last.digest, last.size, {PART: "baseline"})]
         self.layers = [*(base.layers if base else ()), *own]
-        names = labels(facts, recipe.created)
+        names = labels(facts, recipe.created) | (recipe.fetched.labels if recipe.fetched else {})
         self._config = image_config(own, names, recipe.created, base.config if base else None)
         self._manifest = image_manifest(described(self._config, CONFIG), self.layers, names)
         self.digest = digest_of(self._manifest)

@@ -15,6 +15,7 @@ from typing import Any
 
 from sacristy.serving.body import PAUSE_S
 from sacristy.serving.loading import app_folder, read_limits, read_model_toml
+from sacristy.serving.node_cache import hold
 from sacristy.serving.pipeline import WAITING
 from sacristy.serving.shared_memory import clear_leftovers, new_folder
 from sacristy.serving.worker import replacing
@@ -73,10 +74,15 @@ os.environ.setdefault("OMP_NUM_THREADS", str(torch_threads(available_cores(), wo
 
 
 def on_starting(server: Any) -> None:
-    """Make the folder in which workers add up their metrics, and remove what killed servers left of theirs."""
+    """Make the folder in which workers add up their metrics, and remove what killed servers left of theirs.
+
+    Weights that lie in a cache of the node are held there.
+    """
     place = Path(worker_tmp_dir or tempfile.gettempdir())
     clear_leftovers(place)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(new_folder(place))
+    if os.environ.get("SACRISTY_HOLDS_WEIGHTS"):
+        hold(app_folder() / "weights")
 
 
 def when_ready(server: Any) -> None:

@@ -69,10 +69,10 @@ def app_folder() -> Path:
 
 def load_served(folder: Path) -> Served:
     """Read the app folder, import its serve.py and load its weights. Raises ModelNotLoadable, or what load raises."""
-    baseline = _read_json(folder / "baseline.json")
+    baseline = read_json(folder / "baseline.json")
     settings = read_model_toml(folder)
     golden_path = folder / "weights" / "golden.json"
-    golden = _read_json(golden_path) if golden_path.is_file() else []
+    golden = read_json(golden_path) if golden_path.is_file() else []
     model = model_class(import_serve(folder / "model"))()
     model.load(folder / "weights")
     return Served(
@@ -138,7 +138,8 @@ def _identity(path: Path, baseline: Any) -> Identity:
     return Identity(model, version, os.environ.get("SACRISTY_DIGEST") or UNKNOWN_DIGEST, run)
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds, or raise ModelNotLoadable."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -16,7 +16,8 @@ from sacristy import engine
 from sacristy.commands import feed, run
 from sacristy.errors import CommandFailed, ImageNotInEngine, ImageWithoutBase
 from sacristy.images.archive import diff_ids, export_archive, lowest_held
-from sacristy.images.manifest import has_base
+from sacristy.images.fetched import fetched_of, with_weights
+from sacristy.images.manifest import digest_of, has_base, read_document
 from sacristy.images.registry import Registry
 from sacristy.project import load_model
 from sacristy.settings import Settings
@@ -25,6 +26,7 @@ from sacristy.targets.containers import Container, is_stage
 from sacristy.targets.naming import instance_name
 from sacristy.targets.process import free_port
 from sacristy.targets.target import Image, Instance, Target
+from sacristy.weights.store import open_store
 
 
 class DockerTarget(Target):
@@ -88,17 +90,25 @@ class DockerTarget(Target):
         return sorted(run(containers.list_command(self.home), timeout_s=engine.TIMEOUT_S).split())
 
     def _present(self, image: Image) -> str:
-        """Return the identity that the engine gives to the image: the digest of its configuration."""
+        """Return the identity that the engine gives to the image: the digest of its configuration.
+
+        Weights that it does not carry become layers on top of it, so that the engine keeps and verifies them too.
+        """
         manifest = self.registry.manifest(image.model, image.digest)
         if not has_base(manifest):
             raise ImageWithoutBase(image=image, model=image.model, run=image.run)
-        wanted = str(manifest["config"]["digest"])
+        fetched, added = fetched_of(manifest, str(image)), None
+        if fetched:
+            store = open_store(self.settings.weights_location, self.settings, "serving")
+            added = with_weights(self.registry, image.model, image.digest, fetched, store)
+        wanted = digest_of(added.config) if added else str(manifest["config"]["digest"])
         with suppress(ImageNotInEngine):
             return str(engine.find_image(wanted)["Id"])
-        layers = diff_ids(self.registry.config(image.model, image.digest), str(image))
-        held = lowest_held(layers, engine.layers_of_images())
+        config = read_document(added.config, str(image)) if added else self.registry.config(image.model, image.digest)
+        held = lowest_held(diff_ids(config, str(image)), engine.layers_of_images())
         tag = f"sacristy/{image.model}:{image.version}-{image.digest.removeprefix('sha256:')[:12]}"
-        engine.load_archive(lambda out: export_archive(self.registry, image.model, image.digest, tag, out, held=held))
+        place = (self.registry, image.model, image.digest, tag)
+        engine.load_archive(lambda out: export_archive(*place, out, held=held, added=added))
         return str(engine.find_image(wanted)["Id"])
 
 

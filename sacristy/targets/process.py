@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from sacristy.environments import ensure_environment
+from sacristy.images.fetched import fetched_of
 from sacristy.images.registry import Registry
 from sacristy.images.unpack import unpack
 from sacristy.project import read_model_file
@@ -22,6 +23,8 @@ from sacristy.settings import Settings
 from sacristy.supervision import Program, Supervisor
 from sacristy.targets.naming import instance_name, is_instance
 from sacristy.targets.target import Image, Instance, Served, Target
+from sacristy.weights.fetch import fetch
+from sacristy.weights.store import open_store
 
 GRACE_S = 10  # beyond the longest prediction, which the image itself waits for
 PASSED_ON = ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
@@ -40,7 +43,7 @@ class ProcessTarget(Target):
 
     def start(self, image: Image, purpose: str) -> Instance:
         """Unpack the image (once per digest), make its environment (once per lock) and start Gunicorn."""
-        root = self._unpacked(image)
+        root = unpacked(self.settings, self.registry, image)
         python = ensure_environment(self.settings, root / "app" / "model" / "Pipfile.lock")
         port = free_port()
         name = instance_name(image.model, purpose)
@@ -91,13 +94,22 @@ class ProcessTarget(Target):
         """Return the names of the supervised instances."""
         return sorted(name for name in self.supervisor.states() if is_instance(name))
 
-    def _unpacked(self, image: Image) -> Path:
-        root = self.settings.home / "instances" / f"{image.model}-{image.digest.removeprefix('sha256:')[:16]}"
-        unpack(self.registry, image.model, image.digest, root)
-        return root
-
     def _log(self, name: str) -> Path:
         return self.settings.home / "logs" / f"{name}.log"
+
+
+def unpacked(settings: Settings, registry: Registry, image: Image) -> Path:
+    """Return the folder with an image's files, its weights among them: those that it does not carry are fetched.
+
+    Fetched ones are verified each time. Raises what unpacking and the store raise.
+    """
+    root = settings.home / "instances" / f"{image.model}-{image.digest.removeprefix('sha256:')[:16]}"
+    unpack(registry, image.model, image.digest, root)
+    fetched = fetched_of(registry.manifest(image.model, image.digest), str(image))
+    if fetched:
+        store = open_store(settings.weights_location, settings, "serving")
+        fetch(store, fetched.files, root / "app" / "weights")
+    return root
 
 
 def program(

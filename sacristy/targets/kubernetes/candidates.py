@@ -8,7 +8,7 @@ import time
 
 from sacristy.errors import PodNotStarted
 from sacristy.targets.kubernetes.cluster import Cluster
-from sacristy.targets.kubernetes.diagnosis import Hindrance, has_begun, hindrance
+from sacristy.targets.kubernetes.diagnosis import Hindrance, has_begun, hindrance, is_fetching
 from sacristy.targets.kubernetes.pods import candidate
 from sacristy.targets.kubernetes.workload import (
     INSTANCE,
@@ -95,6 +95,8 @@ def _begin(cluster: Cluster, image: Image, place: str, own: str) -> None:
         pod = cluster.get("Pod", place, own)
         if pod and has_begun(pod):
             return
+        if pod and is_fetching(pod):  # which gives up by itself where nothing comes any more
+            start = time.monotonic()
         waited = time.monotonic() - start
         found = hindrance(pod) if pod else Hindrance("Deleted", "its pod was deleted")
         if found and (not found.passing or waited > PATIENCE_S.get(found.kind, BEGINNING_S)):

@@ -1,4 +1,6 @@
-"""What a training Job's pod finds MongoDB and the store by: addresses, and the keys of the `training` role alone."""
+"""What pods find MongoDB and the store by: addresses, and keys. A training's are of the role `training` alone, those
+of what fetches a model's weights of the store's user `serving`, who reads.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sacristy.errors import KeysUnusable, NotForPods
+from sacristy.images.fetched import Fetched
 from sacristy.settings import Role, Settings
+from sacristy.targets.kubernetes import fetching
+from sacristy.targets.kubernetes.fetching import Fetching
 from sacristy.targets.kubernetes.training import SECRETS, URL_KEY
 from sacristy.tracking.database import address
 from sacristy.weights.s3_client import read_keys
@@ -41,12 +46,35 @@ def _database(settings: Settings) -> dict[str, str]:
     return {URL_KEY: url} | ({MONGODB_CA: ca.read_text()} if ca else {})
 
 
-def _store(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
-    location, endpoint, ca = settings.weights_location, settings.s3_endpoint, settings.s3_ca
+def fetching_from(settings: Settings, fetched: Fetched) -> Fetching:
+    """Return how pods fetch weights. Raises NotForPods where only this machine reaches them."""
+    location, endpoint = _place(settings)
+    region = os.environ.get("AWS_DEFAULT_REGION", "")
+    return Fetching(fetched, location, endpoint, region, settings.s3_ca is not None)
+
+
+def fetching_secret(settings: Settings) -> dict[str, str]:
+    """Return what the container that fetches is given in secret. Raises KeysUnusable."""
+    path = settings.home / "secrets" / "ceph-serving"
+    access, secret = read_keys(path)
+    if not access or not secret:
+        raise KeysUnusable(path=path, reason="there are no keys of the serving user")
+    ca = settings.s3_ca
+    return {fetching.KEYS: f"{access}:{secret}"} | ({fetching.CA: ca.read_text()} if ca else {})
+
+
+def _place(settings: Settings) -> tuple[str, str]:
+    """Return the bucket and the gateway, which pods must reach."""
+    location, endpoint = settings.weights_location, settings.s3_endpoint
     if not location.startswith("s3://"):
         raise NotForPods(service="the weights", address=location, variable="SACRISTY_WEIGHTS")
     if _is_here(urlsplit(endpoint).hostname or ""):
         raise NotForPods(service="the store", address=endpoint, variable="SACRISTY_WEIGHTS_ENDPOINT")
+    return location, endpoint
+
+
+def _store(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
+    (location, endpoint), ca = _place(settings), settings.s3_ca
     environment = {"SACRISTY_WEIGHTS": location, "SACRISTY_WEIGHTS_ENDPOINT": endpoint}
     environment |= {"SACRISTY_WEIGHTS_CA": f"{SECRETS}/{WEIGHTS_CA}"} if ca else {}
     environment |= {name: os.environ[name] for name in ("AWS_DEFAULT_REGION",) if name in os.environ}

@@ -15,6 +15,7 @@ CRASHES = "CrashLoopBackOff"
 PULLING = (
     "is it in the registry, and may the nodes pull it (its password, its certificate on every node)? sacristy images"
 )
+FETCHING = "sacristy weights verify; docs/how-to/kubernetes.md tells what pods need to fetch them"
 ROOM = "free room on the nodes, or lower resources in model.toml; kubectl describe nodes shows who has it"
 
 
@@ -39,6 +40,10 @@ def hindrance(pod: Json) -> Hindrance | None:
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
             return Hindrance("Unschedulable", f"no node has room for it: {condition.get('message')}", True, ROOM)
+    for container in status.get("initContainerStatuses", []):
+        found = _of_fetching(container)
+        if found:
+            return found
     for container in status.get("containerStatuses", []):
         found = _of_container(container)
         if found:
@@ -54,6 +59,11 @@ def is_hopeless(pod: Json) -> bool:
     """Say whether a pod is kept from running by what will not go away by itself."""
     found = hindrance(pod)
     return found is not None and not found.passing
+
+
+def is_fetching(pod: Json) -> bool:
+    """Say whether a pod is still bringing what its model needs."""
+    return any("running" in each.get("state", {}) for each in pod.get("status", {}).get("initContainerStatuses", []))
 
 
 def has_begun(pod: Json) -> bool:
@@ -136,6 +146,18 @@ def _of_container(container: Json) -> Hindrance | None:
         ended = container.get("lastState", {}).get("terminated") or {}
         return Hindrance("Crashes", f"it ends again and again: {_how(ended)}")
     return Hindrance("Ended", _how(ended)) if ended else None
+
+
+def _of_fetching(container: Json) -> Hindrance | None:
+    """Return why weights cannot be fetched: what the container that does so said last."""
+    found = _of_container(container)
+    if found is None or found.kind not in ("Crashes", "Ended"):
+        return found
+    ended = container["state"].get("terminated") or container.get("lastState", {}).get("terminated") or {}
+    if ended.get("exitCode") == 0:
+        return None
+    said = str(ended.get("message") or "").strip().splitlines() or [_how(ended)]
+    return Hindrance("NoWeights", f"its weights cannot be fetched: {said[-1].removeprefix('weights: ')}", mend=FETCHING)
 
 
 def pulling_fault(message: str) -> str:

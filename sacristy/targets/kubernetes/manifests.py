@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import yaml
 
+from sacristy.targets.kubernetes.fetching import store_policy
 from sacristy.targets.kubernetes.pods import pod_template
 from sacristy.targets.kubernetes.workload import (
     OURS,
@@ -27,9 +28,16 @@ RECORDS = 3  # earlier templates that are kept for `kubectl rollout undo`
 
 
 def manifests(workload: Workload) -> list[Json]:
-    """Return a stage's objects in the order of applying them; the pull secret, being secret, is none of them."""
-    made = [service_account(workload), network_policy(workload), service(workload), deployment(workload)]
+    """Return a stage's objects in the order of applying them; the secrets, being secret, are none of them."""
+    made = [*shared(workload), service(workload), deployment(workload)]
     return [*made, *([autoscaler(workload)] if workload.is_scaled else []), disruption_budget(workload)]
+
+
+def shared(workload: Workload) -> list[Json]:
+    """Return what all models of a namespace have in common, as far as this one needs it."""
+    made = [service_account(workload), network_policy(workload)]
+    fetching = workload.fetching
+    return [*made, store_policy(workload, fetching, workload.cluster)] if fetching else made
 
 
 def deployment(workload: Workload) -> Json:
@@ -37,11 +45,12 @@ def deployment(workload: Workload) -> Json:
 
     Without `replicas` where load decides how many there are: applying it again must not undo that.
     """
+    fetching_s = workload.fetching.seconds if workload.fetching else 0
     spec = {
         "selector": {"matchLabels": selector(workload.model)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "minReadySeconds": 1,
-        "progressDeadlineSeconds": round(workload.file.gates.ready_s) + STARTING_S,
+        "progressDeadlineSeconds": round(workload.file.gates.ready_s) + STARTING_S + fetching_s,
         "revisionHistoryLimit": RECORDS,
         "template": pod_template(workload),
     }
@@ -86,7 +95,7 @@ def disruption_budget(workload: Workload) -> Json:
 def network_policy(workload: Workload) -> Json:
     """Return who may talk to a model: the gateway and Prometheus; whoever reaches a node, with NodePort.
 
-    A model talks to nobody, candidates and trials included.
+    A model talks to nobody, candidates and trials included; one that fetches its weights, to their store alone.
     """
     ingress: Json = {"ports": [{"port": PORT, "protocol": "TCP"}]}
     if workload.cluster.expose == "ClusterIP":

@@ -6,6 +6,8 @@ import math
 
 from sacristy.project import ModelFile
 from sacristy.settings import Cluster
+from sacristy.targets.kubernetes import fetching
+from sacristy.targets.kubernetes.security import container_security, pod_security
 from sacristy.targets.kubernetes.workload import (
     CANDIDATE,
     INSTANCE,
@@ -22,7 +24,6 @@ from sacristy.targets.kubernetes.workload import (
     selector,
 )
 
-USER = 65532
 DRAIN_S = 3  # after a pod leaves the Service, some proxies still send to it for a moment
 GRACE_S = 10  # beyond the longest prediction, which the image itself waits for
 SHARED_MIB = 256
@@ -33,13 +34,13 @@ WAIT = ["python", "-I", "-S", "-c", f"import time; time.sleep({DRAIN_S})"]  # a 
 
 def pod_template(workload: Workload) -> Json:
     """Return the template of a stage's replicas."""
-    labels = metadata(workload)["labels"] | selector(workload.model) | {VERSION: str(workload.image.version)}
+    labels = pod_labels(workload) | selector(workload.model) | {VERSION: str(workload.image.version)}
     return {"metadata": {"labels": labels, "annotations": facts(workload) | scraping()}, "spec": pod_spec(workload)}
 
 
 def candidate(workload: Workload, name: str, deadline_s: int) -> Json:
     """Return a pod beside the replicas that no Service of users finds. It ends by itself after `deadline_s`."""
-    labels = metadata(workload)["labels"] | {ROLE: CANDIDATE, INSTANCE: name}
+    labels = pod_labels(workload) | {ROLE: CANDIDATE, INSTANCE: name}
     spec = pod_spec(workload) | {"restartPolicy": "Never", "activeDeadlineSeconds": deadline_s}
     spec.pop("topologySpreadConstraints")
     return {
@@ -48,6 +49,11 @@ def candidate(workload: Workload, name: str, deadline_s: int) -> Json:
         "metadata": metadata(workload, name=name, labels=labels, annotations=facts(workload)),
         "spec": spec,
     }
+
+
+def pod_labels(workload: Workload) -> dict[str, str]:
+    """Return the labels of all pods of a stage; only those that fetch their weights may reach the store."""
+    return dict(metadata(workload)["labels"]) | (fetching.LABEL if workload.fetching else {})
 
 
 def pod_spec(workload: Workload) -> Json:
@@ -62,26 +68,13 @@ def pod_spec(workload: Workload) -> Json:
         "volumes": [scratch("tmp"), scratch("shm", medium="Memory")],
         "topologySpreadConstraints": [_spread(workload.model)],
     }
+    if workload.fetching:
+        spec["initContainers"] = [fetching.init_container(workload.fetching, workload.cluster, workload.reference)]
+        spec["volumes"] += fetching.volumes(workload.fetching, workload.cluster)
     if workload.pull_secret:
         spec["imagePullSecrets"] = [{"name": PULL_SECRET}]
     placement = gpu_placement(workload.cluster) if workload.gpus else {}
     return spec | placement | {"tolerations": [*placement.get("tolerations", []), *_lost_node()]}
-
-
-def pod_security() -> Json:
-    """Return whom a pod runs as: nobody in particular, under the runtime's own list of system calls."""
-    return {
-        "runAsNonRoot": True,
-        "runAsUser": USER,
-        "runAsGroup": USER,
-        "fsGroup": USER,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-
-
-def container_security() -> Json:
-    """Return what a container may do beyond computing: nothing."""
-    return {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
 
 def gpu_placement(cluster: Cluster) -> Json:
@@ -124,11 +117,16 @@ def scraping() -> dict[str, str]:
 
 
 def _container(workload: Workload) -> Json:
+    mounts = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "shm", "mountPath": "/dev/shm"}]  # noqa: S108 - its own
+    environment = [{"name": "SACRISTY_DIGEST", "value": workload.image.digest}]
+    if workload.fetching:
+        mounts += fetching.mounts(workload.fetching)
+        environment.append({"name": "SACRISTY_HOLDS_WEIGHTS", "value": "1"})
     return {
         "name": "model",
         "image": workload.reference,
         "imagePullPolicy": "IfNotPresent",
-        "env": [{"name": "SACRISTY_DIGEST", "value": workload.image.digest}],
+        "env": environment,
         "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
         "resources": resources(workload.file, workload.gpus),
         "securityContext": container_security(),
@@ -136,7 +134,7 @@ def _container(workload: Workload) -> Json:
         "readinessProbe": _probe("ready", period_s=1, failures=2),
         "livenessProbe": _probe("live", period_s=10, failures=3),
         "lifecycle": {"preStop": {"exec": {"command": WAIT}}},
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108
+        "volumeMounts": mounts,
     }
 
 

@@ -17,13 +17,14 @@ from sacristy.errors import ClusterAway, ClusterRefused, PodNotStarted, Registry
 from sacristy.images.copy import copy_image
 from sacristy.images.registry import Access, Registry, open_registry
 from sacristy.names import Stage, parse_version
-from sacristy.project import ModelFile, load_model
 from sacristy.settings import Settings
-from sacristy.targets.kubernetes import candidates, survey
+from sacristy.targets.kubernetes import candidates, fetching, survey
 from sacristy.targets.kubernetes.candidates import HOME, object_name
 from sacristy.targets.kubernetes.cluster import Cluster
+from sacristy.targets.kubernetes.connections import fetching_secret
 from sacristy.targets.kubernetes.diagnosis import has_begun, is_hopeless, is_ready, is_up, summary
-from sacristy.targets.kubernetes.manifests import network_policy, service_account
+from sacristy.targets.kubernetes.lookup import Lookup
+from sacristy.targets.kubernetes.manifests import shared
 from sacristy.targets.kubernetes.rollout import last_words, live_deployment, replicas_of, roll_out
 from sacristy.targets.kubernetes.sleep import is_of, rest
 from sacristy.targets.kubernetes.workload import (
@@ -56,7 +57,7 @@ class KubernetesTarget(Target):
         self.settings = settings
         self.registry = registry
         self.cluster = Cluster(settings.cluster)
-        self._files: dict[str, tuple[tuple[int, ...], ModelFile]] = {}
+        self._lookup = Lookup(settings, registry)
         place = f"{socket.gethostname()}:{settings.home}"
         self.home = hashlib.sha256(place.encode()).hexdigest()[:16]
 
@@ -143,13 +144,15 @@ class KubernetesTarget(Target):
         """Take a stage's replicas away, or bring them back. Another version than the named one is left alone."""
         model, purpose = belongs(name)
         live = live_deployment(self.cluster, self._namespace(purpose), model)
-        rest(self.cluster, live, name, 0 if asleep else self._model_file(model).kubernetes.replicas, asleep=asleep)
+        rest(
+            self.cluster, live, name, 0 if asleep else self._lookup.model_file(model).kubernetes.replicas, asleep=asleep
+        )
 
     def is_asleep(self, name: str) -> bool:
         """Say whether a stage's Deployment is of that digest and was put to sleep, and still may be asleep."""
         model, purpose = belongs(name)
         live = live_deployment(self.cluster, self._namespace(purpose), model) if is_placed(name) else None
-        return is_of(live, name) and sleeps(live) and self._model_file(model).kubernetes.idle_s > 0
+        return is_of(live, name) and sleeps(live) and self._lookup.model_file(model).kubernetes.idle_s > 0
 
     def detail(self, name: str) -> str:
         """Return how many replicas a stage has, and what hinders the others."""
@@ -173,23 +176,16 @@ class KubernetesTarget(Target):
 
     def faults(self, served: Sequence[Served]) -> dict[str, str]:
         """Return what is not as it should be, with one listing for each kind and namespace, however many there are."""
-        wanted = {each.instance: self.workload(each.image, each.stage) for each in served}
-        return survey.faults(self.cluster, wanted)
+        known = (each for each in served if self._lookup.knows(each.image))
+        return survey.faults(self.cluster, {each.instance: self.workload(each.image, each.stage) for each in known})
 
     def workload(self, image: Image, purpose: str, *, gpu: bool = True) -> Workload:
         """Return what an image's manifests follow from. Raises RegistryUnknownToCluster, or what model.toml raises."""
-        file = self._model_file(image.model)
+        file = self._lookup.model_file(image.model)
         secret = bool(self.settings.registry_user)
-        return Workload(image, purpose, file, self.settings.cluster, self._host, secret, gpu)
-
-    def _model_file(self, model: str) -> ModelFile:
-        """Return what model.toml says, read again only when it is another file: the operator asks for all of them."""
-        path = self.settings.project / "models" / model / "model.toml"
-        state = path.stat() if path.is_file() else None
-        known = (state.st_ino, state.st_mtime_ns, state.st_size) if state else ()
-        if not known or model not in self._files or self._files[model][0] != known:
-            self._files[model] = known, load_model(self.settings.project, model).file
-        return self._files[model][1]
+        return Workload(
+            image, purpose, file, self.settings.cluster, self._host, secret, gpu, self._lookup.fetching(image)
+        )
 
     @cached_property
     def _host(self) -> str:
@@ -210,8 +206,11 @@ class KubernetesTarget(Target):
         """Bring what all pods of a namespace need."""
         if workload.pull_secret:
             self.cluster.apply(candidates.pull_secret(workload, self.settings.registry_login))
-        self.cluster.apply(service_account(workload))
-        self.cluster.apply(network_policy(workload))
+        if workload.fetching:
+            given = replace(workload.fetching, secret=fetching_secret(self.settings))
+            self.cluster.apply(fetching.secret(workload, given))
+        for made in shared(workload):
+            self.cluster.apply(made)
 
     def _has_gpu(self, name: str) -> bool:
         """Say whether an instance was given what model.toml asks for."""
@@ -229,7 +228,7 @@ class KubernetesTarget(Target):
 
     def _placed(self, image: Image, stage: str, service: Json) -> Instance:
         """Return what serves a stage, as its Service is reached."""
-        idle_s = self._model_file(image.model).kubernetes.idle_s
+        idle_s = self._lookup.model_file(image.model).kubernetes.idle_s
         name = placed_name(image.model, stage, image.digest)
         return Instance(name, image, self._url(service), self.name, idle_s=idle_s)
 

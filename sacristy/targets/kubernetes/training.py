@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from sacristy.project import ModelFile
 from sacristy.settings import Cluster
-from sacristy.targets.kubernetes.pods import container_security, gpu_placement, pod_security, resources, scratch
+from sacristy.targets.kubernetes.pods import gpu_placement, resources, scratch
+from sacristy.targets.kubernetes.security import container_security, pod_security
 from sacristy.targets.kubernetes.workload import (
     JOB,
     MODEL,

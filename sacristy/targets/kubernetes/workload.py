@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sacristy.names import Stage
 from sacristy.project import ModelFile
 from sacristy.settings import Cluster
 from sacristy.targets.target import Image
+
+if TYPE_CHECKING:
+    from sacristy.targets.kubernetes.fetching import Fetching
 
 Json = dict[str, Any]
 MODEL, STAGE, ROLE, VERSION = (f"dev.sacristy.{word}" for word in ("model", "stage", "role", "version"))
@@ -40,8 +43,8 @@ class Workload:
     """One image at one stage of one cluster; `stage` may be another purpose, such as `trial`.
 
     `registry`: host:port under which the nodes pull. `pull_secret`: whether that takes a password. `gpu`: whether the
-    processors of model.toml are asked for; False where the model may do without and the pool is full. `asleep`: there
-    are no replicas until somebody asks.
+    processors of model.toml are asked for; False where the model may do without and the pool is full. `fetching`:
+    the weights, if the image does not carry them. `asleep`: there are no replicas until somebody asks.
     """
 
     image: Image
@@ -51,6 +54,7 @@ class Workload:
     registry: str
     pull_secret: bool = False
     gpu: bool = True
+    fetching: Fetching | None = None
     asleep: bool = False
 
     @property

@@ -51,7 +51,7 @@ def test_the_operator_has_rights_in_its_namespaces_alone_and_never_on_everything
     rules = [rule for role in roles for rule in role["rules"]]
     assert not [rule for rule in rules if "*" in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]]
     readable = [rule for rule in rules if "secrets" in rule["resources"] and {"get", "list"} & set(rule["verbs"])]
-    assert {tuple(rule["resourceNames"]) for rule in readable} == {("sacristy-registry",)}
+    assert {tuple(rule["resourceNames"]) for rule in readable} == {("sacristy-registry", "sacristy-weights")}
 
 
 def test_only_the_operator_has_a_token():

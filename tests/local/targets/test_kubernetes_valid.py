@@ -3,10 +3,11 @@
 import pytest
 from cluster_policy import invalid
 from unit.targets.test_kubernetes_jobs import OWNER, made
-from unit.targets.test_kubernetes_manifests import FILES, workload
+from unit.targets.test_kubernetes_manifests import FETCHING, FILES, ON_NODES, workload
 
 from sacristy.settings import Cluster
 from sacristy.targets.kubernetes.candidates import address_of, pull_secret
+from sacristy.targets.kubernetes.fetching import secret
 from sacristy.targets.kubernetes.manifests import manifests
 from sacristy.targets.kubernetes.pods import candidate
 from sacristy.targets.kubernetes.training import job, job_secret, no_callers
@@ -17,6 +18,12 @@ def test_a_models_manifests_are_valid(changes):
     work = workload(changes, pull_secret=True)
     beside = [candidate(work, "news-1a2b3c4d", 60), address_of(work, "news-1a2b3c4d", "uid")]
     assert invalid([*manifests(work), *beside, pull_secret(work, ("ci", "x"))]) == []
+
+
+@pytest.mark.parametrize("cluster", [Cluster(), ON_NODES], ids=["pods fetch", "nodes keep"])
+def test_the_manifests_of_a_model_that_fetches_its_weights_are_valid(cluster):
+    work = workload(fetching=FETCHING, cluster=cluster)
+    assert invalid([*manifests(work), candidate(work, "news-1a2b3c4d", 60), secret(work, FETCHING)]) == []
 
 
 @pytest.mark.parametrize("changes", FILES.values(), ids=FILES)

@@ -36,22 +36,31 @@ class Fault:
 
 @dataclass
 class FaultyGateway:
-    """Listens on `url` until closed. `asked` holds (method, path) of every request that was handed on."""
+    """Listens on `url` until closed. `asked` holds (method, path) of every request that was handed on.
+
+    `certificate`: a file of key and certificate, with which it speaks TLS.
+    """
 
     upstream: str
     ca: Path
     host: str = "127.0.0.1"
     faults: list[Fault] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    certificate: Path | None = None
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._context = ssl.create_default_context(cafile=str(self.ca))
         self._server = ThreadingHTTPServer((self.host, 0), self._handler())
         self._server.daemon_threads = True
+        if self.certificate:
+            own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            own.load_cert_chain(self.certificate)
+            taken = {"server_side": True, "do_handshake_on_connect": False}  # in the connection's own thread
+            self._server.socket = own.wrap_socket(self._server.socket, **taken)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
-        self.url = f"http://{self.host}:{self._server.server_port}"
+        self.url = f"http{'s' if self.certificate else ''}://{self.host}:{self._server.server_port}"
 
     def close(self) -> None:
         """Stop listening."""

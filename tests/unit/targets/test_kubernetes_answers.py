@@ -6,7 +6,7 @@ import pytest
 
 from sacristy.errors import ClusterRefused, NamespaceMissing, QuotaReached
 from sacristy.targets.kubernetes.cluster import Answer, refusal
-from sacristy.targets.kubernetes.diagnosis import pulling_fault, standstill
+from sacristy.targets.kubernetes.diagnosis import hindrance, is_fetching, pulling_fault, standstill
 from sacristy.targets.naming import belongs, is_placed, placed_digest, placed_name
 
 SERVER, PATH = "https://api:6443", "/api/v1/namespaces/sacristy-staging/pods"
@@ -57,6 +57,29 @@ def test_a_rollout_stands_still_when_the_cluster_says_so(kind, status, said):
     assert standstill(made) == said
     made["status"]["observedGeneration"] = 0
     assert standstill(made) == ""
+
+
+def fetches(**state):
+    return {"metadata": {}, "status": {"initContainerStatuses": [{"name": "weights", **state}]}}
+
+
+def test_what_the_container_that_fetches_said_last_is_the_cause():
+    ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": "weights: a\nweights: b is damaged\n"}}
+    again = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended}
+    for pod in (fetches(state=ended), fetches(**again)):
+        assert hindrance(pod).reason == "its weights cannot be fetched: b is damaged"
+    silent = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    assert "memory" in hindrance(fetches(state=silent)).reason
+
+
+def test_a_pod_that_fetches_is_not_hindered_nor_one_that_has():
+    running, done = fetches(state={"running": {}}), fetches(state={"terminated": {"exitCode": 0}})
+    assert [hindrance(pod) for pod in (running, done)] == [None, None]
+    assert [is_fetching(pod) for pod in (running, done)] == [True, False]
+
+
+def test_an_image_that_cannot_be_pulled_is_told_of_the_container_that_fetches_too():
+    assert hindrance(fetches(state={"waiting": {"reason": "ImagePullBackOff"}})).kind == "NoImage"
 
 
 def test_a_stages_one_instance_is_named_by_its_digest():

@@ -7,10 +7,11 @@ import pytest
 from cluster_policy import breaches
 
 from sacristy.errors import JobEnded, KeysUnusable, NotForPods, PodNotStarted
+from sacristy.images.fetched import Fetched
 from sacristy.project import ModelFile
 from sacristy.settings import Cluster, Settings
 from sacristy.targets.kubernetes import training as training_module
-from sacristy.targets.kubernetes.connections import connections
+from sacristy.targets.kubernetes.connections import connections, fetching_from, fetching_secret
 from sacristy.targets.kubernetes.jobs import Follower, exit_code, is_lost
 from sacristy.targets.kubernetes.training import Training, job, job_secret, no_callers
 
@@ -125,6 +126,24 @@ def test_without_keys_there_is_no_job(settings):
     (settings.home / "secrets" / "ceph-training").unlink()
     with pytest.raises(KeysUnusable):
         connections(settings)
+
+
+def test_what_fetches_weights_gets_the_readers_keys_whatever_ours_are(settings, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ops")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "all rights")
+    with pytest.raises(KeysUnusable, match="serving"):
+        fetching_secret(settings)
+    (settings.home / "secrets" / "ceph-serving").write_text("reader:hidden\n")
+    (settings.home / "ca.pem").write_text("CA")
+    trusted = settings.model_copy(update={"weights_ca": settings.home / "ca.pem"})
+    assert fetching_secret(settings) == {"keys": "reader:hidden"}
+    assert fetching_secret(trusted) == {"keys": "reader:hidden", "ca.pem": "CA"}
+    assert [fetching_from(each, Fetched((), ())).has_ca for each in (settings, trusted)] == [False, True]
+
+
+def test_weights_that_pods_cannot_reach_are_refused(settings):
+    with pytest.raises(NotForPods):
+        fetching_from(settings.model_copy(update={"weights_endpoint": "https://localhost:1"}), Fetched((), ()))
 
 
 def pod(name="one", *, code=None, reason="Error", waiting=None, leaving=False, **status):

@@ -1,16 +1,21 @@
 """A model's manifests: what they say, and that they keep to the policy."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from cluster_policy import breaches
 
+from sacristy.images.fetched import Fetched
 from sacristy.names import Stage, Version
 from sacristy.project import ModelFile
 from sacristy.settings import Cluster
+from sacristy.targets.kubernetes.fetching import Fetching, secret
 from sacristy.targets.kubernetes.manifests import as_yaml, manifests
 from sacristy.targets.kubernetes.pods import candidate
 from sacristy.targets.kubernetes.workload import Workload
 from sacristy.targets.target import Image
+from sacristy.tracking.runs import WeightsFile
 
 DIGEST = "sha256:" + "ab" * 32
 PLAIN = {"title": "News", "gates": {"metric": "accuracy", "minimum": 0.9, "ready_s": 20.0}}
@@ -19,6 +24,11 @@ FILES = {
     "scaled": {"kubernetes": {"replicas": 2, "max_replicas": 8}},
     "gpu": {"resources": {"gpu": 1, "cpu": 4.0, "memory_mib": 8192}},
 }
+
+HEX = "cd" * 32
+FETCHED = Fetched((WeightsFile("model.safetensors", f"sha256:{HEX}", 40 << 30, "weights"),), ())
+FETCHING = Fetching(FETCHED, "s3://weights", "https://10.0.8.1:8443", has_ca=True, secret={"keys": "a:b"})
+ON_NODES = Cluster(weights_cache="/var/cache/sacristy")
 
 
 def workload(changes=None, **more):
@@ -40,6 +50,62 @@ def test_all_of_it_is_within_the_policy(changes):
     work = workload(changes, pull_secret=True)
     documents = [*manifests(work), candidate(work, "news-1a2b3c4d", 60)]
     assert [breach for document in documents for breach in breaches(document)] == []
+
+
+@pytest.mark.parametrize("cluster", [Cluster(), ON_NODES], ids=["pods fetch", "nodes keep"])
+def test_what_fetches_its_weights_is_within_the_policy_too(cluster):
+    work = workload(fetching=FETCHING, cluster=cluster)
+    documents = [*manifests(work), candidate(work, "news-1a2b3c4d", 60)]
+    assert [breach for each in documents for breach in breaches(each, node_cache=cluster.weights_cache)] == []
+
+
+def test_only_what_fetches_has_the_keys_and_may_write_to_the_cache():
+    pod = pod_of(workload(fetching=FETCHING, cluster=ON_NODES))
+    (fetches,), (serves,) = pod["initContainers"], pod["containers"]
+    assert fetches["image"] == serves["image"]
+    assert {mount["name"] for mount in fetches["volumeMounts"]} == {"weights", "store"}
+    mounts = [mount for mount in serves["volumeMounts"] if mount["name"] in ("weights", "store")]
+    place = {"mountPath": "/app/weights/model.safetensors", "subPath": HEX, "readOnly": True}
+    assert mounts == [{"name": "weights"} | place]
+
+
+def test_a_cache_is_of_the_pod_unless_the_nodes_have_one():
+    volumes = [pod_of(workload(fetching=FETCHING, cluster=each))["volumes"] for each in (Cluster(), ON_NODES)]
+    own, kept = (next(each for each in found if each["name"] == "weights") for found in volumes)
+    assert own["emptyDir"] == {"sizeLimit": f"{40 * 1024 + 64}Mi"}
+    assert kept["hostPath"]["path"] == "/var/cache/sacristy"
+
+
+def test_only_pods_that_fetch_may_reach_the_store_and_only_its_port():
+    policy = manifests(workload(fetching=FETCHING))[2]
+    assert policy["spec"]["podSelector"]["matchLabels"]["dev.sacristy.weights"] == "ceph"
+    (rule,) = policy["spec"]["egress"]
+    assert rule["to"] == [{"ipBlock": {"cidr": "10.0.8.1/32"}}]
+    assert rule["ports"] == [{"port": 8443, "protocol": "TCP"}]
+    labels = of_kind(manifests(workload()), "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert "dev.sacristy.weights" not in labels
+    assert len([each for each in manifests(workload()) if each["kind"] == "NetworkPolicy"]) == 1
+
+
+def test_a_store_with_a_name_may_be_asked_for_its_address():
+    named = replace(FETCHING, endpoint="https://s3.example.org")
+    said = [workload(fetching=named, cluster=Cluster(store_addresses=given)) for given in ("", "10.0.8.0/24")]
+    egress = [manifests(work)[2]["spec"]["egress"] for work in said]
+    assert [rules[0]["to"][0]["ipBlock"]["cidr"] for rules in egress] == ["0.0.0.0/0", "10.0.8.0/24"]
+    assert [rules[0]["ports"][0]["port"] for rules in egress] == [443, 443]
+    assert {port["port"] for port in egress[0][1]["ports"]} == {53}
+
+
+def test_a_rollout_waits_for_what_is_fetched():
+    spec = of_kind(manifests(workload(fetching=FETCHING)), "Deployment")["spec"]
+    assert spec["progressDeadlineSeconds"] == 110 + (40 << 30) // (16 << 20)
+
+
+def test_the_stores_keys_are_in_its_secret_alone():
+    work = workload(fetching=FETCHING)
+    assert secret(work, FETCHING)["data"] == {"keys": "YTpi"}
+    assert "YTpi" not in as_yaml(manifests(work))
+    assert "a:b" not in as_yaml(manifests(work)) + repr(FETCHING)
 
 
 def test_an_image_is_pulled_by_digest_with_the_stages_secret():
