@@ -18,6 +18,7 @@ class SacristyError(Exception):
 
     what: ClassVar[str] = "{reason}"
     next: ClassVar[str] = ""
+    shown: ClassVar[int] = SHOWN_CHARACTERS  # of each field
     exit_code: int = 1
     http_status: ClassVar[int] = 500
 
@@ -26,17 +27,20 @@ class SacristyError(Exception):
         if missing:
             raise TypeError(f"{type(self).__name__} needs {', '.join(missing)}")
         self.fields = fields
-        super().__init__(self.what.format_map({name: _shown(value) for name, value in fields.items()}))
+        super().__init__(self.what.format_map(self._shortened()))
 
     @property
     def advice(self) -> str:
         """The next thing to try, or an empty string."""
-        return self.next.format_map({name: _shown(value) for name, value in self.fields.items()})
+        return self.next.format_map(self._shortened())
 
     @property
     def detail(self) -> str:
         """More lines to show above the error, such as the log of what failed; or an empty string."""
         return ""
+
+    def _shortened(self) -> dict[str, str]:
+        return {name: _shown(value, self.shown) for name, value in self.fields.items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.fields)
@@ -52,10 +56,10 @@ def _rebuild(error: type[SacristyError], fields: dict[str, Any]) -> SacristyErro
     return error(**fields)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, most: int) -> str:
     text = str(value)
     text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 # --- names, settings, project ---------------------------------------------------------------------------------
@@ -1002,6 +1006,7 @@ class PodNotStarted(SacristyError):
     """A pod whose container never began: no room, no image, or not allowed."""
 
     what = "{image} was not started on the cluster: {reason}"
+    shown = 600  # what a container said last may hold two digests and a place
     next = "{mend}"
     http_status = 503
 
@@ -1010,6 +1015,7 @@ class RolloutFailed(InstanceCrashed):
     """A version that answered well on its own did not come up in the place of the old one."""
 
     what = "the rollout of {image} did not finish within {limit} s: {reason}"
+    shown = 600
     next = "the earlier version was put back; kubectl -n {namespace} get events shows more"
 
 

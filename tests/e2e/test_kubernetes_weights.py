@@ -1,5 +1,6 @@
 """On a real cluster, with a real Ceph: a model whose weights its image does not carry. Told last: its version stays."""
 
+import contextlib
 import copy
 import json
 import shutil
@@ -47,12 +48,13 @@ def far(shop, ceph, tmp_path_factory):  # noqa: F811 - the fixture
     }
     text = (shop.clone.folder / TOML).read_text()
     shop.clone.commit(TOML, f'weights = "ceph"\n{text}')
+    there.bucket = S3Store("weights", ceph, "ops")
     try:
-        there.bucket = S3Store("weights", ceph, "ops")
         there.name = there.judged(there.made("sharpness=2.0"))
         there.bring(there.name)
         yield there
     finally:
+        there.bucket.client.close()
         shop.clone.commit(TOML, text)
         gateway.close()
 
@@ -139,7 +141,8 @@ def test_a_node_fetches_them_once(far, cached):
 )
 def test_what_is_not_as_it_should_be_is_never_served_and_the_cause_is_one_line(far, cached, digest, content, cause):
     place = {"Bucket": "weights", "Key": blob_key(digest)}
-    right = far.bucket.client.get_object(**place)["Body"].read()
+    with contextlib.closing(far.bucket.client.get_object(**place)["Body"]) as body:
+        right = body.read()
     if content:
         far.bucket.client.put_object(**place, Body=content(right))
     else:

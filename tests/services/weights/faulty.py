@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -114,7 +115,8 @@ class FaultyGateway:
                         if name.lower() not in ("expect", "connection"):
                             connection.putheader(name, value)
                     connection.endheaders(body or None)
-                    self.answer(connection.getresponse(), truncate_after)
+                    with contextlib.closing(connection.getresponse()) as answer:
+                        self.answer(answer, truncate_after)
                 except OSError:
                     self.reset()
                 finally:
