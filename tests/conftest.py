@@ -5,9 +5,12 @@ import signal
 
 import pytest
 from engine import Engine, missing
+from hypothesis import settings
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs in its background so; tests send it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+settings.register_profile("sacristy", deadline=None)  # how long an example takes is the machine's doing
+settings.load_profile("sacristy")
 
 
 @pytest.fixture(scope="session")
