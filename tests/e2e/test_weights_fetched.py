@@ -1,4 +1,4 @@
-"""A model whose weights its image does not carry is judged as any other, as a process and as a container."""
+"""A model whose weights its image does not carry is judged as any other, as a process and as a container. Told last."""
 
 import pytest
 
