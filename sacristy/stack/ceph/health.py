@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import closing
 from typing import Any
 
 import boto3
@@ -22,9 +23,9 @@ def check_ceph(settings: Settings) -> str:
     """Return why a small object cannot be written and read back within seconds, or an empty string."""
     content = secrets.token_bytes(16)
     try:
-        client = _client(settings)
-        client.put_object(Bucket=WEIGHTS, Key=PROBE, Body=content)
-        client.get_object(Bucket=WEIGHTS, Key=PROBE)["Body"].read()
+        with closing(_client(settings)) as client:
+            client.put_object(Bucket=WEIGHTS, Key=PROBE, Body=content)
+            client.get_object(Bucket=WEIGHTS, Key=PROBE)["Body"].read()
     except ClientError as error:
         return f"it refuses: {error.response.get('Error', {}).get('Code', error)}"
     except (BotoCoreError, SacristyError, OSError) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +125,13 @@ def apply(
     plan: StorePlan, endpoint: str, ca: Path | None, *, admin: Keys, keys: dict[str, Keys], quota_bytes: int = 0
 ) -> list[str]:
     """Make users as the administrator and buckets as `ops`; return what was changed, in words."""
-    api = AdminApi(endpoint, ca, admin)
-    changed = [text for name, user in plan.users.items() for text in _user(api, name, user, keys[name])]
-    changed += _quota(api, OPS, quota_bytes)
-    client = open_client(endpoint, ca, keys[OPS])
+    with closing(AdminApi(endpoint, ca, admin)) as api:
+        changed = [text for name, user in plan.users.items() for text in _user(api, name, user, keys[name])]
+        changed += _quota(api, OPS, quota_bytes)
     try:
-        for name, bucket in plan.buckets.items():
-            changed += _bucket(client, name, bucket)
+        with closing(open_client(endpoint, ca, keys[OPS])) as client:
+            for name, bucket in plan.buckets.items():
+                changed += _bucket(client, name, bucket)
     except ClientError as error:
         facts = error.response["Error"]
         raise StoreRefused(location=endpoint, code=facts["Code"], reason=facts.get("Message") or error) from None

@@ -76,6 +76,10 @@ class AdminApi:
         self._session = URLLib3Session(verify=str(ca) if ca else True, timeout=TIMEOUT_S)
         self._auth = S3SigV4Auth(Credentials(keys.access, keys.secret), "s3", REGION)
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._session.close()
+
     def ask(self, method: str, path: str, **parameters: str) -> Any:
         """Return the answer to a question such as GET user uid=...; None where there is no such thing.
 
