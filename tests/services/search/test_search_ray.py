@@ -13,7 +13,7 @@ import pytest
 from sacristy.search.driving import PREFIX
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
-LONG = ("with", "epochs=60")  # a trial of a few epochs can be at its end before it is stopped
+LONG = ("with", "epochs=30")  # a trial of a few epochs can be at its end before it is stopped
 
 
 def numbers(runs: list[dict[str, Any]]) -> list[int]:
