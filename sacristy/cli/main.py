@@ -2,80 +2,48 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
 
 from sacristy import __version__
-from sacristy.cli import (
-    audit,
-    backup,
-    bundle,
-    canary,
-    cluster,
-    data,
-    database,
-    demo,
-    difference,
-    environments,
-    images,
-    jenkins,
-    pipeline,
-    registry,
-    release,
-    search,
-    serving,
-    stack,
-    statistics,
-    tokens,
-    training,
-    upkeep,
-    weights,
-)
 from sacristy.cli.printing import err, fail, out
 from sacristy.errors import SacristyError
 
 UNEXPECTED = 70
 INTERRUPTED = 130
 
-app = typer.Typer(
-    name="sacristy",
-    help="From a Sacred run to a served answer, on your own machines.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for group in (
-    demo,
-    stack,
-    tokens,
-    training,
-    search,
-    upkeep,
-    environments,
-    images,
-    registry,
-    release,
-    audit,
-    difference,
-    serving,
-    canary,
-    statistics,
-    cluster,
-    data,
-    database,
-    weights,
-    backup,
-    bundle,
-    jenkins,
-    pipeline,
-):
-    group.add_to(app)
+# Which file of this folder has which commands, in the order of the help. To import all of them takes half a second.
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "demo": ("demo",),
+    "stack": ("init", "up", "down", "status", "doctor"),
+    "tokens": ("tokens",),
+    "training": ("train", "runs", "show"),
+    "search": ("search",),
+    "upkeep": ("resync", "reap", "reproduce"),
+    "environments": ("env",),
+    "images": ("build", "push"),
+    "registry": ("images",),
+    "release": ("test", "approve", "promote", "rollback", "release"),
+    "audit": ("audit", "approvals"),
+    "difference": ("diff",),
+    "serving": ("deploy", "predict", "logs"),
+    "canary": ("canary",),
+    "statistics": ("stats",),
+    "cluster": ("manifests", "operator"),
+    "data": ("data",),
+    "database": ("database",),
+    "weights": ("weights",),
+    "backup": ("backup", "restore"),
+    "bundle": ("bundle",),
+    "jenkins": ("jenkins",),
+    "pipeline": ("check", "changed", "dossier", "watch", "notify"),
+}
 
 
 def print_version(wanted: bool) -> None:
@@ -85,7 +53,6 @@ def print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where a failure came from.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is run and asked.")] = False,
@@ -101,10 +68,40 @@ def options(
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def files_for(words: Sequence[str]) -> list[str]:
+    """Return the files that a command line needs: that of its command, or all, where help or a correction is due."""
+    command = next((word for word in words if not word.startswith("-")), "")
+    return [file for file, names in COMMANDS.items() if command in names] or list(COMMANDS)
+
+
+def make_app(files: Iterable[str]) -> typer.Typer:
+    """Return the application with the commands of some files."""
+    app = typer.Typer(
+        name="sacristy",
+        help="From a Sacred run to a served answer, on your own machines.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(options)
+    for file in files:
+        importlib.import_module(f"sacristy.cli.{file}").add_to(app)
+    return app
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """Give `app`, with all commands, to who asks for it."""
+    if name != "app":
+        raise AttributeError(name)
+    return make_app(COMMANDS)
+
+
 def main() -> None:
     """Run a command; end with 0, 1 for a known failure, 2 for wrong usage, 70 for a fault of ours."""
     try:
-        app()
+        make_app(files_for(sys.argv[1:]))()
     except SacristyError as error:
         if os.environ.get("SACRISTY_TRACEBACK"):
             raise

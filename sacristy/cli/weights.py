@@ -26,7 +26,7 @@ from sacristy.weights import upkeep
 from sacristy.weights.fetch import fetch
 from sacristy.weights.formats import check_file
 from sacristy.weights.references import by_digest, run_weights
-from sacristy.weights.s3_client import given_keys
+from sacristy.weights.s3_keys import given_keys
 from sacristy.weights.store import Store, open_store
 
 PANEL = "The store"

@@ -15,7 +15,7 @@ from sacristy.project import load_model
 from sacristy.settings import Settings
 from sacristy.supervision.program import write_private
 from sacristy.weights.atomic import writing
-from sacristy.weights.s3_client import keys
+from sacristy.weights.s3_keys import keys
 
 REMOTE = "store"
 USER = "training"

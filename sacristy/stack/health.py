@@ -12,10 +12,8 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from sacristy.automation.client import Client
 from sacristy.errors import SacristyError
 from sacristy.settings import Role, Settings
-from sacristy.stack.ceph.health import check_ceph
 from sacristy.stack.services import CEPH, GATEWAY, MONGODB, OMNIBOARD, WATCHER
 from sacristy.tracking.database import reason
 
@@ -50,11 +48,20 @@ def check_gateway(settings: Settings) -> str:
 
 def check_watcher(settings: Settings) -> str:
     """Ask Jenkins for whom it takes us; without it nothing is released by tag. Does not say that the watcher runs."""
+    from sacristy.automation.client import Client  # only where there is a Jenkins: 0.1 s to import
+
     try:
         Client(*settings.jenkins_login, timeout_s=TIMEOUT_S, patience_s=0).whoami()
     except SacristyError as error:
         return str(error)
     return ""
+
+
+def check_ceph(settings: Settings) -> str:
+    """Write a small object and read it back."""
+    from sacristy.stack.ceph import health  # only where there is a Ceph: 0.1 s to import
+
+    return health.check_ceph(settings)
 
 
 def _check_json(settings: Settings, url: str) -> str:

@@ -11,7 +11,6 @@ from pymongo.errors import PyMongoError
 from sacristy.errors import CommandFailed, DownloadCorrupt, ProgramMissing, ServiceNotReady
 from sacristy.settings import Settings
 from sacristy.stack import mongodb, omniboard
-from sacristy.stack.ceph import bringup as ceph
 from sacristy.stack.health import CHECKS
 from sacristy.stack.init import init
 from sacristy.stack.mongod import find_mongod
@@ -55,6 +54,8 @@ def up(settings: Settings, progress: Progress = lambda _: None, *, with_ceph: bo
             (settings.home / "mongodb" / "data").mkdir(mode=0o700, exist_ok=True)
             supervisor.add(mongodb_program(settings, mongod, _port(settings, supervisor, MONGODB)))
         if with_ceph or settings.has_ceph:
+            from sacristy.stack.ceph import bringup as ceph  # boto3 takes 0.1 s to import
+
             ceph.up(settings, supervisor, progress)
         if is_ours(settings, GATEWAY):
             progress("gateway: start")

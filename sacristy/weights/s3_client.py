@@ -1,4 +1,4 @@
-"""The boto3 client of the store: its settings, its keys, and its failures in Sacristy's words."""
+"""The boto3 client of the store: its settings, and its failures in Sacristy's words."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import boto3
 import botocore.exceptions as failures
 from botocore.config import Config
 
-from sacristy.errors import KeysUnusable, StoreAway, StoreFull, StoreRefused
+from sacristy.errors import StoreAway, StoreFull, StoreRefused
 from sacristy.settings import Settings
+from sacristy.weights.s3_keys import given_keys, keys
 
 ATTEMPTS = 8
 CONNECTIONS = 16
@@ -61,33 +62,6 @@ def configuration(attempts: int = ATTEMPTS) -> Config:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-
-
-def keys(folder: Path, user: str) -> tuple[str | None, str | None]:
-    """Return the access and the secret key of a user, or a pair of None to let boto3 look for them."""
-    if os.environ.get("AWS_ACCESS_KEY_ID"):
-        return None, None
-    return read_keys(folder / f"ceph-{user}")
-
-
-def given_keys(path: Path) -> tuple[str, str]:
-    """Return what a file of `access:secret` that somebody named holds. Raises KeysUnusable."""
-    try:
-        access, _, secret = path.read_text().strip().partition(":")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeysUnusable(path=path, reason=getattr(error, "strerror", "") or "no text") from None
-    if not access or not secret:
-        raise KeysUnusable(path=path, reason="no access:secret is in it")
-    return access, secret
-
-
-def read_keys(path: Path) -> tuple[str | None, str | None]:
-    """Return what a file of `access:secret` holds, or a pair of None if there is none."""
-    try:
-        access, _, secret = path.read_text().strip().partition(":")
-    except OSError:
-        return None, None
-    return access, secret
 
 
 @contextmanager

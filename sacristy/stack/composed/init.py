@@ -21,8 +21,6 @@ from sacristy import __version__
 from sacristy.errors import InvalidHostName, PathNotWritable
 from sacristy.images.signature import PRIVATE, PUBLIC, Keys, public_pem
 from sacristy.settings import Settings
-from sacristy.stack.ceph.bringup import make_keys
-from sacristy.stack.ceph.provision import read_plan
 from sacristy.stack.composed.certificates import Pair, new_authority, new_certificate
 from sacristy.stack.composed.clients import client_files
 from sacristy.stack.composed.place import ROLES, Place, place_of
@@ -63,6 +61,9 @@ def init_composed(settings: Settings, name: str, port: int = 443) -> InitReport:
         name, port = place.values()["SACRISTY_NAME"], int(place.values()["SACRISTY_PORT"])  # what was said at first
         for file, make in secret_files(place, name).items():
             _make(report, place.secrets / file, make)
+        from sacristy.stack.ceph.bringup import make_keys  # boto3 takes 0.1 s to import
+        from sacristy.stack.ceph.provision import read_plan
+
         plan = read_plan(settings.project / "ceph" / "store.toml")
         make_keys(settings.model_copy(update={"home": place.folder}), plan)
         for path, text in client_files(place, name, port).items():

@@ -16,7 +16,7 @@ from sacristy.targets.kubernetes import fetching
 from sacristy.targets.kubernetes.fetching import Fetching
 from sacristy.targets.kubernetes.training import SECRETS, URL_KEY
 from sacristy.tracking.database import address
-from sacristy.weights.s3_client import read_keys
+from sacristy.weights.s3_keys import read_keys
 
 MONGODB_CA, WEIGHTS_CA, KEYS = "mongodb-ca.pem", "weights-ca.pem", "ceph-training"
 PASSED_ON = ("gateway_url", "omniboard_url", "user")

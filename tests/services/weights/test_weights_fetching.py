@@ -14,7 +14,7 @@ from sacristy.errors import BlobDamaged, BlobNotFound, StoreAway, StoreRefused
 from sacristy.serving.bucket import Bucket
 from sacristy.serving.fetching import main
 from sacristy.serving.node_cache import NodeCache
-from sacristy.weights.s3_client import read_keys
+from sacristy.weights.s3_keys import read_keys
 
 pytestmark = pytest.mark.ceph
 CONTENT = b"weights " * (300 << 10)
