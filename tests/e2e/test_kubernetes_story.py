@@ -29,7 +29,7 @@ def test_a_stage_is_as_many_replicas_as_its_model_says(served):
 
 
 def test_what_runs_is_what_was_promoted_and_may_do_nothing_else(served):
-    pods, digest = served.pods(), served.state()["digest"]
+    pods, digest = served.staying(), served.state()["digest"]  # one that served before may be about to end
     assert [pod["spec"]["containers"][0]["image"].endswith(f"/lamp@{digest}") for pod in pods] == [True, True]
     assert served.rig.kubectl("--namespace", "sacristy-trials", "get", "pods", "--output", "name") == ""
     code = "import os; print(os.getuid(), open('/proc/self/status').read().split('CapEff:')[1].split()[0])"
