@@ -54,7 +54,7 @@ def test_the_good_version_answers_throughout_and_the_cause_is_printed(broken, fa
     assert "Traceback" not in told.splitlines()[-1]
     assert load.failures == []
     assert set(load.versions) == {number(shop.versions[0])}
-    assert len(shop.pods()) == 2
+    assert len(shop.staying()) == 2
 
 
 def test_mended_it_replaces_the_good_one_without_a_failed_request(broken):
