@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import warnings
+from contextlib import closing
 
 import pytest
 import rig
@@ -93,7 +94,8 @@ def said(far, place, pod):
 
 def test_it_serves_what_its_image_does_not_carry(far):
     assert far.answer()["version"] == number(far.name)
-    manifest = far.server.registry().manifest("lamp", far.state()["digest"])
+    with closing(far.server.registry()) as registry:
+        manifest = registry.manifest("lamp", far.state()["digest"])
     assert "weights" not in {layer.get("annotations", {}).get(PART) for layer in manifest["layers"]}
     pods = far.staying()
     assert [said(far, PRODUCTION, pod) for pod in pods] == [{"from the store"}] * 2
