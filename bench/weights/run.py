@@ -2,7 +2,8 @@
 
 .venv/bin/python bench/weights/run.py [--size-mib 1024] [--files 1000] [--json FILE] [--aws PROGRAM] [--crt PYTHON]
 
-Brings up a Ceph of its own in a temporary folder and removes it. Every client runs in a process of its own, whose peak
+Brings up a Ceph of its own in a temporary folder and removes it. Every client runs in a process of its own, in an
+order that chance gives, once Ceph has ended what the one before left it to do. Its peak
 memory is the kernel's VmHWM; beside it the processor's seconds of the client and of Ceph, which other work on the
 machine disturbs less than the time. The limit for the disk is reading, hashing and writing the same bytes, fsync
 included; the limit of the gateway is the best that any of the clients reached.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
 import signal
 import statistics
@@ -38,8 +40,20 @@ MIB = 1 << 20
 BUCKET = "bench"
 OURS, CRT = "sacristy", "aws crt"
 WORKS = ("up", "down", "small up", "small down")
-COLLECT = ["radosgw-admin", "-n", "client.rgw.a", "gc", "process", "--include-all"]
+ADMIN = ["radosgw-admin", "-n", "client.rgw.a"]
+COLLECT = [*ADMIN, "gc", "process", "--include-all"]
+NO_QUOTA = [
+    *ADMIN,
+    "quota",
+    "disable",
+    "--quota-scope",
+    "user",
+    "--uid",
+    "ops",
+]  # it counts what is deleted for minutes
 SMALL = 10_000  # bytes
+IDLE = 0.05  # of a core
+STORE, CLIENT = 0, 1  # cores
 
 
 def main() -> None:
@@ -56,8 +70,11 @@ def main() -> None:
             remember(settings, name, free_port())
         supervisor = Supervisor(settings)
         try:
+            share_cores(words, STORE)
             supervisor.start_daemon()
             cluster = bringup.up(settings, supervisor, lambda _: None)
+            run(NO_QUOTA, environment=os.environ | cluster.environment, timeout_s=60)
+            share_cores(words, CLIENT)
             report(measure(words, settings, Path(folder), os.environ | cluster.environment), words)
         finally:
             supervisor.shutdown()
@@ -68,14 +85,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size-mib", type=int, default=1024)
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--apart", action="store_true", help="Ceph on one core, the clients on another")
+    parser.add_argument("--works", nargs="+", choices=WORKS, default=WORKS, help="all, if not given")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--aws", default="", help="the AWS CLI, if it is to take part")
     parser.add_argument("--crt", default="", help="a Python with boto3[crt], if that client is to take part")
     return parser.parse_args()
 
 
+def share_cores(words: argparse.Namespace, which: int) -> None:
+    """Let what is started from now on have one core to itself, if that was asked for."""
+    if words.apart:
+        os.sched_setaffinity(0, {which})
+
+
 def measure(words: argparse.Namespace, settings: Settings, folder: Path, environment: dict[str, str]) -> list[dict]:
-    """Return a row for each client and work: seconds of each round, peak memory. Each round begins with another."""
+    """Return a row for each client and work: seconds of each round, peak memory."""
     client = open_client(settings.s3_endpoint, settings.s3_ca, Keys.parse(settings.secret("ceph-ops")))
     client.create_bucket(Bucket=BUCKET)
     large, small = folder / "large", folder / "small"
@@ -86,10 +111,12 @@ def measure(words: argparse.Namespace, settings: Settings, folder: Path, environ
     for number in range(words.files):
         (small / f"{number}.txt").write_bytes(os.urandom(SMALL // 2).hex().encode())
     names = [name for name in (*clients.CLIENTS, CRT) if (name != "aws" or words.aws) and (name != CRT or words.crt)]
+    order = random.Random(words.rounds)
     rows: dict[tuple[str, str], dict] = {}
     for number in range(words.rounds):
-        for work in WORKS:
-            for name in names[number % len(names) :] + names[: number % len(names)]:
+        for work in words.works:
+            for name in order.sample(names, len(names)):
+                settle(settings)
                 fresh = {"work": work, "client": name, "seconds": [], "own": [], "ceph": [], "mib": 0}
                 row = rows.setdefault((work, name), fresh)
                 spent = ceph_processor_s(settings)
@@ -121,7 +148,6 @@ def one(name: str, work: str, number: int, settings: Settings, folder: Path, wor
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{name} {work}: {done.stderr[-2000:]}")
-    time.sleep(0.5)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -130,6 +156,17 @@ def ceph_processor_s(settings: Settings) -> float:
     states = [Supervisor(settings).state(name) for name in ("ceph", "ceph-osd")]
     times = [Path(f"/proc/{state.pid}/stat").read_text().rpartition(")")[2].split() for state in states if state]
     return sum(int(words[11]) + int(words[12]) for words in times) / os.sysconf("SC_CLK_TCK")
+
+
+def settle(settings: Settings, patience_s: float = 20) -> None:
+    """Wait until gateway and OSD have nothing to do, and all that was written is on the disk."""
+    os.sync()
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        spent = ceph_processor_s(settings)
+        time.sleep(1)
+        if ceph_processor_s(settings) - spent < IDLE:
+            return
 
 
 def empty(client) -> None:
@@ -143,7 +180,8 @@ def report(rows: list[dict], words: argparse.Namespace) -> None:
     print(
         f"\n{words.size_mib} MiB, and {words.files} files of {SMALL} bytes; best and median of {words.rounds}; ", end=""
     )
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    apart = ", Ceph on one and the client on the other" if words.apart else ""
+    print(f"{os.cpu_count()} cores{apart}, load {os.getloadavg()[0]:.1f}\n")
     print("| work | client | best | median | beside ours | its CPU s | and Ceph's | peak MiB |")
     print("|---|---|---|---|---|---|---|---|")
     ours = {row["work"]: row["seconds"] for row in rows if row["client"] == OURS}

@@ -28,7 +28,7 @@ from sacristy.weights.s3_upload import Bucket, upload_large
 from sacristy.weights.store import Blob, Progress, silent
 from sacristy.weights.verified import VerifiedReader
 
-PART = 16 << 20  # bytes sent at a time; smaller files go in one request
+PART = 8 << 20  # bytes sent at a time; smaller files go in one request
 RANGE = 8 << 20  # bytes asked for at a time
 CACHE_LIMIT = 20 << 30  # bytes on this node
 CACHED_FROM = 1 << 20  # bytes; what is smaller is as quickly had again

@@ -30,7 +30,7 @@ from sacristy.weights.s3_direct import Direct
 from sacristy.weights.store import CHUNK, Progress
 
 MAX_PARTS = 10_000
-AT_ONCE = 3  # parts on the way; with the one being read they are all that is in memory
+AT_ONCE = 6  # parts on the way; with the one being read they are all that is in memory
 COPIED_WHOLE = 5 << 30  # bytes; what is larger is copied in pieces
 PIECE = 1 << 30
 MIB = 1 << 20
