@@ -31,6 +31,7 @@ from sacristy.weights.store import CHUNK, Progress
 
 MAX_PARTS = 10_000
 AT_ONCE = 6  # parts on the way; with the one being read they are all that is in memory
+ROOM = 112 << 20  # bytes for them; parts of what is larger than 80 GB are larger, and fewer of them travel at once
 COPIED_WHOLE = 5 << 30  # bytes; what is larger is copied in pieces
 PIECE = 1 << 30
 MIB = 1 << 20
@@ -74,8 +75,9 @@ class Reading:
         self.hash = hashlib.sha256()
         self.done = 0
         self._source, self._head = source, first
-        self._free = [bytearray(self.part_size) for _ in range(AT_ONCE + 1)]
-        self._room = threading.Semaphore(AT_ONCE + 1)
+        self.at_once = at_once(self.part_size)
+        self._free = [bytearray(self.part_size) for _ in range(self.at_once + 1)]
+        self._room = threading.Semaphore(self.at_once + 1)
 
     def parts(self) -> Iterator[tuple[int, bytearray, memoryview]]:
         """Yield number, buffer and content of each part; give the buffer back with `release`."""
@@ -111,6 +113,11 @@ class Reading:
             self.hash.update(view[count : count + more])
             count += more
         return count
+
+
+def at_once(part_size: int) -> int:
+    """Return how many parts of a size may be on the way."""
+    return max(1, min(AT_ONCE, ROOM // part_size - 1))
 
 
 def upload_large(
@@ -208,7 +215,7 @@ def _earlier(bucket: Bucket, file: Path, part_size: int) -> Upload | None:
 
 
 def _send(bucket: Bucket, upload: Upload, reading: Reading, progress: Progress) -> list[dict[str, Any]]:
-    """Send all parts that are not there, AT_ONCE at a time; return what completing needs. The first failure ends it."""
+    """Send all parts that are not there, some at a time; return what completing needs. The first failure ends it."""
     tags: dict[int, str] = {}
     jobs: set[Future[None]] = set()
 
@@ -220,7 +227,7 @@ def _send(bucket: Bucket, upload: Upload, reading: Reading, progress: Progress) 
             reading.release(buffer)
         progress(len(content))
 
-    with ThreadPoolExecutor(AT_ONCE, "upload") as pool:
+    with ThreadPoolExecutor(reading.at_once, "upload") as pool:
         try:
             for number, buffer, content in reading.parts():
                 tag, size = upload.there.get(number, ("", 0))
