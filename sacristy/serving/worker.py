@@ -1,4 +1,8 @@
-"""Gunicorn's threaded worker, with JSON instead of HTML for requests that are no valid HTTP.
+"""Gunicorn's threaded worker; a thread stays with a connection for a moment, and what is no valid HTTP is told in JSON.
+
+Gunicorn hands a connection back to its main thread after each request, and the next request from there to a thread:
+two changes of thread under one interpreter's lock, for each request of a client that asks one after another. Here the
+thread that answered waits for a moment, as long as there are threads enough for everybody.
 
 Such requests (a negative Content-Length, one that contradicts Transfer-Encoding, headers without end) never reach
 Flask. Gunicorn answers some of them with a 5xx, though the fault is the client's: here they all are 4xx.
@@ -8,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import socket
 import threading
@@ -23,6 +28,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
 }
+STAY_MS, STAYS = 10, 5  # how long a thread looks at a connection before it looks at who else waits, and how often
 replacing = threading.Event()
 
 
@@ -35,6 +41,35 @@ def replace_worker() -> None:
 class Worker(ThreadWorker):  # type: ignore[misc]
     """What `worker_class` in gunicorn.py names."""
 
+    def init_process(self) -> None:
+        """Begin with nobody staying."""
+        self._seats = seats(self.cfg.threads)
+        super().init_process()
+
+    def handle(self, conn: Any) -> Any:
+        """Answer the requests of a connection until none comes for a moment. Says what becomes of it."""
+        after = super().handle(conn)
+        if after is not True or not self._seats.acquire(blocking=False):
+            return after
+        try:
+            while after is True and self._comes_soon(conn):
+                after = super().handle(conn)
+        finally:
+            self._seats.release()
+        return after
+
+    def _comes_soon(self, conn: Any) -> bool:
+        if conn.is_http2 or conn.parser.unreader.buf.getvalue():
+            return False
+        waiting = select.poll()
+        waiting.register(conn.sock, select.POLLIN)
+        for _ in range(STAYS):
+            if not self.alive or self.tpool._work_queue.qsize():
+                return False
+            if waiting.poll(STAY_MS):
+                return True
+        return False
+
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer a request that could not be parsed, and log it in one line."""
         if not isinstance(exc, ParseException):
@@ -45,6 +80,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             client.sendall(refusal(exc))
         except OSError as error:
             self.log.debug("the client was gone: %s", error)
+
+
+def seats(count: int) -> threading.Semaphore:
+    """Return how many threads may stay with a connection: half of all, and never the only one."""
+    return threading.Semaphore(count // 2)
 
 
 class ShortStalls(logging.Filter):

@@ -57,6 +57,17 @@ def test_while_one_prediction_hangs_others_and_health_are_answered(start):
     thread.join()
 
 
+def test_more_clients_than_threads_are_all_answered_over_kept_connections(start):
+    server = start(limits="threads = 2")
+
+    def ask_often(_):
+        with httpx.Client(base_url=server.url, timeout=20) as client:
+            return [client.post("/predict", json={"instances": [[0, 16]]}).status_code for _ in range(20)]
+
+    with ThreadPoolExecutor(12) as clients:
+        assert [set(statuses) for statuses in clients.map(ask_often, range(12))] == [{200}] * 12
+
+
 def test_a_worker_that_dies_is_replaced(start, eventually):
     server = start()
     (before,) = workers(server)
