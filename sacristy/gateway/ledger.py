@@ -1,9 +1,9 @@
 """What is kept of predictions: written by a thread of each worker, never in the way of an answer.
 
-A request only puts what it has into a bounded queue. The thread drains it every second: one insert into the
-time series `predictions`, one bulk of additions to the counts. While MongoDB is away, entries wait as long as there
-is room; then they are dropped and counted. A write that broke off
-half way is repeated: log entries may then be there twice.
+A request only puts what it has into a bounded queue. The thread drains it ten times a second into the time series
+`predictions`: little at a time, as what it does for long the threads that answer wait for. Once a second all that was
+counted is added to the counts. While MongoDB is away, entries wait as long as there is room; then they are dropped and
+counted. A write that broke off half way is repeated: log entries may then be there twice.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Any, Literal
 
 import orjson
 from pymongo import MongoClient, WriteConcern
+from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from sacristy.errors import NotInitialised
@@ -36,8 +38,10 @@ PREDICTIONS = "predictions"
 MOST_ENTRIES = 20_000
 MOST_BYTES = 64 << 20
 KEPT_BYTES = 64 << 10  # of the instances, and of the predictions of one request; larger ones are kept as their hash
-FLUSH_S = 1.0
-BATCH = 250  # what is written in one piece holds up the threads that answer, for about a millisecond
+FLUSH_S = 0.1
+COUNTS_S = 1.0
+LONGEST_PAUSE_S = 5.0
+BATCH = 100  # what is written in one piece holds up the threads that answer, for some tenths of a millisecond
 CLOSING_S = 3.0
 
 
@@ -71,10 +75,10 @@ class Ledger:
         self._queue: deque[Entry | Comparison] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
-        self._ending = threading.Event()
+        self._ending, self._wanted = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._late = Tally()  # counts of entries that were written, when the counts themselves could not be
-        self._owed = False
+        self._late = Tally()  # counts of entries that were written, while the counts themselves were not
+        self._owed, self._counted = False, 0.0
 
     def note(self, entry: Entry | Comparison) -> None:
         """Take an entry if there is room. Never waits, never fails."""
@@ -85,6 +89,7 @@ class Ledger:
                 return
             self._queue.append(entry)
             self._bytes += size
+            self._wanted.set()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
                 self._thread.start()
@@ -92,30 +97,43 @@ class Ledger:
     def close(self) -> None:
         """Write what waits, for at most CLOSING_S."""
         self._ending.set()
+        self._wanted.set()
         if self._thread:
             self._thread.join(CLOSING_S)
 
     def _work(self) -> None:
         pause_s = FLUSH_S
-        while not self._ending.wait(pause_s):
-            pause_s = FLUSH_S if self._flush_all() else min(5.0, pause_s * 2)
-        self._flush_all()
+        while not self._ending.is_set():
+            self._wanted.wait()
+            self._wanted.clear()
+            self._ending.wait(pause_s)
+            pause_s = FLUSH_S if self._flush_all() else min(LONGEST_PAUSE_S, pause_s * 2)
+            if self._queue or self._owed:
+                self._wanted.set()
+        self._flush_all(everything=True)
 
-    def _flush_all(self) -> bool:
-        """Write all that waits; say whether MongoDB took it."""
+    def _flush_all(self, *, everything: bool = False) -> bool:
+        """Write all entries that wait, and the counts if it is time; say whether MongoDB took them."""
         self._meter.log_waiting.set(len(self._queue))
-        while self._queue or self._owed:
-            batch = self._peek(BATCH)
-            try:
-                self._write(batch)
-            except (PyMongoError, NotInitialised) as error:
-                self._meter.log_failures.inc()
-                log.warning("predictions are not logged for the moment: %s", type(error).__name__)
+        while batch := self._peek(BATCH):
+            if not self._surely(self._write, batch):
                 return False
-            except Exception:  # a fault of ours must not end the thread, nor come back with the same batch for ever
-                log.exception("%d entries could not be logged", len(batch))
-                self._meter.log_dropped.inc(len(batch))
-                self._forget(batch)
+        if self._owed and (everything or time.monotonic() - self._counted > COUNTS_S):
+            return self._surely(self._write_counts, [])
+        return True
+
+    def _surely(self, write: Callable[[list[Entry | Comparison]], None], batch: list[Entry | Comparison]) -> bool:
+        """Write, and say whether MongoDB is there; what is at fault itself goes, so that the rest can be written."""
+        try:
+            write(batch)
+        except (PyMongoError, NotInitialised) as error:
+            self._meter.log_failures.inc()
+            log.warning("predictions are not logged for the moment: %s", type(error).__name__)
+            return False
+        except Exception:  # a fault of ours must not end the thread, nor come back with the same batch for ever
+            log.exception("%d entries could not be logged", len(batch))
+            self._meter.log_dropped.inc(len(batch))
+            self._forget(batch)
         return True
 
     def _peek(self, most: int) -> list[Entry | Comparison]:
@@ -123,9 +141,6 @@ class Ledger:
             return list(itertools.islice(self._queue, most))
 
     def _write(self, batch: list[Entry | Comparison]) -> None:
-        if self._client is None:
-            self._client = self._make_client()
-        database = self._client.get_database(self._database, write_concern=WriteConcern(w=1))
         entries = [(entry, predictions_in(entry.answer)) for entry in batch if isinstance(entry, Entry)]
         keep = {model: self._keep(model) for model in {entry.of.model for entry, _ in entries}}
         documents = [
@@ -134,12 +149,20 @@ class Ledger:
             if entry.outcome == "answered"
         ]
         if documents:
-            database[PREDICTIONS].insert_many(documents, ordered=False)
+            self._opened()[PREDICTIONS].insert_many(documents, ordered=False)
         self._count(entries, [found for found in batch if isinstance(found, Comparison)])
         self._forget(batch)
+
+    def _write_counts(self, _: list[Entry | Comparison]) -> None:
+        self._counted = time.monotonic()
         for collection, operations in self._late.operations().items():
-            database[collection].bulk_write(operations, ordered=False)
+            self._opened()[collection].bulk_write(operations, ordered=False)
         self._late, self._owed = Tally(), False
+
+    def _opened(self) -> Database[dict[str, Any]]:
+        if self._client is None:
+            self._client = self._make_client()
+        return self._client.get_database(self._database, write_concern=WriteConcern(w=1))
 
     def _count(self, entries: list[tuple[Entry, list[Any] | None]], comparisons: list[Comparison]) -> None:
         seen: set[str] = set()
