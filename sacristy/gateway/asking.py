@@ -20,7 +20,7 @@ from sacristy.names import Stage, parse_stage
 from sacristy.targets.routes import ShareKind
 
 SENT_ON = ("Content-Type", "Content-Encoding", "Accept")
-HANDED_BACK = ("Content-Type", "Retry-After", "Allow", "Inference-Header-Content-Length")
+HANDED_BACK = frozenset({"content-type", "retry-after", "allow", "inference-header-content-length"})
 OK, BAD_REQUEST = 200, 400
 JSON = {"Content-Type": "application/json"}
 PREDICTION = "X-Sacristy-Prediction"
@@ -106,8 +106,8 @@ def handed_back(answer: Answer, identity: str = "") -> Response:
         body = b'{"prediction_id":"' + identity.encode() + b'",' + body[1:]
     response = Response(body, answer.status)
     for name, value in answer.headers.items():
-        if name in HANDED_BACK or name.startswith("X-Sacristy-"):
-            response.headers[name] = value
+        if name in HANDED_BACK or name.startswith("x-sacristy-"):
+            response.headers[name.title()] = value
     return response
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from botocore.httpsession import get_cert_path
 
-from sacristy.weights.s3_connection import ODD, Connection, Connections
+from sacristy.connections import ODD, Connection, Connections
 from sacristy.weights.s3_signing import UNSIGNED, Signer
 
 OK, PARTIAL = 200, 206

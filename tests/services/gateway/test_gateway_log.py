@@ -87,7 +87,7 @@ def make(mongod: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     def ask(method: str, url: str, body: bytes | None, headers: object) -> Answer:
         label = LABELS.get(body or b"", "World")
         answer = {"predictions": [{"label": label, "probabilities": {label: 0.9}}], "version": url[8:9]}
-        return Answer(200, {"Content-Type": "application/json"}, orjson.dumps(answer))
+        return Answer(200, {"content-type": "application/json"}, orjson.dumps(answer))
 
     def begin(mongodb_url: str = "") -> House:
         url = mongodb_url or mongod.url(Role.GATEWAY)

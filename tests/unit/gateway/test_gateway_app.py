@@ -22,7 +22,7 @@ DIGEST = "sha256:" + "a" * 64
 QUESTION = {"instances": [[0.0]]}
 GOOD = Answer(
     200,
-    {"Content-Type": "application/json", "X-Sacristy-Version": "2", "Connection": "close", "Server": "x"},
+    {"content-type": "application/json", "x-sacristy-version": "2", "connection": "close", "server": "x"},
     b'{"predictions": [1]}',
 )
 Script = Callable[..., None]
@@ -85,7 +85,7 @@ def test_a_prediction_is_passed_on_with_the_version_that_gave_it(client: FlaskCl
 
 
 def test_a_refusal_of_the_model_server_is_passed_on_and_not_asked_again(client: FlaskClient, script: Script) -> None:
-    asked = script(Answer(422, {"Content-Type": "application/json"}, b'{"error": {}}'))
+    asked = script(Answer(422, {"content-type": "application/json"}, b'{"error": {}}'))
     assert client.post("/models/digits/predict", json=QUESTION).status_code == 422
     assert len(asked) == 1
 

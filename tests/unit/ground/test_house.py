@@ -14,6 +14,7 @@ GROUND = [
     "project",
     "sources",
     "commands",
+    "connections",
     "faults",
     "waiting",
     "engine",

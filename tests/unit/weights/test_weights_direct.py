@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 from datetime import UTC, datetime
-from http.client import HTTPException
 from types import SimpleNamespace
 
 import botocore.auth
@@ -12,9 +11,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
-from sacristy.weights.s3_connection import Connection, Connections, body_length, parse_head
+from sacristy.connections import Connection, Connections
 from sacristy.weights.s3_direct import Direct
 from sacristy.weights.s3_signing import Signer
+from sacristy.weights.s3_upload import AT_ONCE, ROOM, at_once
 
 NOW = datetime(2026, 11, 21, 12, 30, 1, tzinfo=UTC)
 HOST = "127.0.0.1:7480"
@@ -42,25 +42,6 @@ def test_a_new_day_and_a_new_secret_are_signed_with_a_new_key():
     assert len(set(found)) == 3
 
 
-def test_a_head_is_status_and_headers():
-    assert parse_head(b"HTTP/1.1 206 Partial Content\r\nETag: x\r\nContent-Length:5") == (
-        206,
-        {"etag": "x", "content-length": "5"},
-    )
-
-
-@pytest.mark.parametrize("head", [b"", b"HTTP/1.0 200 OK", b"HTTP/1.1 OK", b"SSH-2.0-OpenSSH"])
-def test_what_is_no_head_is_refused(head):
-    with pytest.raises(HTTPException):
-        parse_head(head)
-
-
-@pytest.mark.parametrize("headers", [{}, {"content-length": "-1"}, {"transfer-encoding": "chunked"}])
-def test_a_body_without_a_plain_length_is_refused(headers):
-    with pytest.raises(HTTPException):
-        body_length(headers)
-
-
 @pytest.fixture
 def told():
     """Return a function that gives a connection whose other side says this, whatever it is asked, and ends."""
@@ -76,39 +57,6 @@ def told():
     yield told
     for stream in streams:
         stream.close()
-
-
-def test_an_answer_is_read_in_place_and_an_end_is_noticed(told):
-    connection = told(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst")
-    room = bytearray(5)
-    assert connection.ask(b"GET / HTTP/1.1\r\n\r\n") == 200
-    assert not connection.finished
-    connection.read_into(memoryview(room))
-    assert room == b"first"
-    assert connection.finished
-    assert not connection.quiet  # the other side ended: no other request goes this way
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"HTTP/1.1 200 OK\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nlonger",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"x" * 70_000,
-    ],
-    ids=["nothing", "half a head", "cut short", "too long", "chunks", "noise"],
-)
-def test_what_is_out_of_the_ordinary_is_an_error(told, content):
-    with pytest.raises(HTTPException):
-        read_all(told(content))
-
-
-def read_all(connection):
-    connection.ask(b"GET / HTTP/1.1\r\n\r\n")
-    connection.read_into(memoryview(bytearray(connection.length)))
 
 
 @pytest.fixture
@@ -165,3 +113,9 @@ def test_a_part_without_a_tag_is_left_to_boto3(direct):
 
 def test_where_a_proxy_is_set_boto3_is_left_to_it(direct):
     assert direct(proxy="http://proxy:3128").get("key") is None
+
+
+@pytest.mark.parametrize(("mib", "parts"), [(8, AT_ONCE), (16, 6), (32, 2), (56, 1), (500, 1)])
+def test_fewer_parts_travel_where_they_are_larger(mib, parts):
+    assert at_once(mib << 20) == parts
+    assert mib > 56 or (parts + 1) * (mib << 20) <= ROOM
