@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError
@@ -35,6 +35,8 @@ TIMEOUT_S = 20.0
 PATIENCE_S = 10.0  # for which reading is tried again
 STALE_CRUMB = "No valid crumb"
 STARTING, PROXY_GAVE_UP = 503, (502, 504)
+MOVED = (301, 307, 308)  # Jenkins itself leads on with 302 and 303
+LEADS_TO = "X-Leads-To"  # where the answer to a change leads, which is not followed
 KNOWN_FAULTS = {
     "refused": "connection refused",
     "name or service not known": "its name is not known",
@@ -98,24 +100,30 @@ class Client:
             reason = "it is not JSON"
             raise JenkinsFailed(doing=f"reading {item}", status=answer.status_code, reason=reason) from None
 
+    def get_xml(self, path: str, item: str) -> str:
+        """Read XML. Jenkins writes it as UTF-8 and does not say so: its encoding would be guessed."""
+        return self.get(path, item).content.decode("utf-8", "replace")
+
     def post(
         self, path: str, doing: str, item: str, data: Mapping[str, str] | bytes, content_type: str = ""
     ) -> requests.Response:
         """Change something, once. Raises NoAnswer, which says whether it was sent, and what `get` raises.
 
-        Data goes into the body: Jenkins answers 400 to an address of more than 8 KB.
+        Data goes into the body: Jenkins answers 400 to an address of more than 8 KB. Where the answer leads is not
+        followed (`led_to`): the change is done, and that page may not be there (a queue item has none).
         """
         headers = {"Content-Type": content_type} if content_type else {}
-        request = requests.Request("POST", f"{self.url}/{path}", data=data, headers=headers)
+        hooks = {"response": _stay}
+        request = requests.Request("POST", f"{self.url}/{path}", data=data, headers=headers, hooks=hooks)
         self._fetch_crumb()
         try:
-            return self._send(request, doing, item)
+            return self._at_home(self._send(request, doing, item), doing)
         except JenkinsForbidden as error:
             if STALE_CRUMB not in error.fields["said"]:
                 raise
         self._server.crumb = None  # of a session that ended when Jenkins was started anew; nothing was done
         self._fetch_crumb()
-        return self._send(request, doing, item)
+        return self._at_home(self._send(request, doing, item), doing)
 
     def whoami(self) -> str:
         """Return the id of the user that Jenkins takes us for."""
@@ -136,6 +144,15 @@ class Client:
             lambda: self._server.jenkins_request(request, add_crumb=posted), doing, item
         )
         return answer
+
+    def _at_home(self, answer: requests.Response, doing: str) -> requests.Response:
+        """Return an answer unless it is a proxy's that leads to Jenkins' right address: nothing was done then."""
+        there = answer.headers.get(LEADS_TO, "")
+        same = there and urlsplit(there).path == urlsplit(answer.url).path
+        if answer.status_code not in MOVED and not same:
+            return answer
+        reason = f"jenkins_url leads to {there or 'another address'}; set it to that"
+        raise JenkinsFailed(doing=doing, status=answer.status_code, reason=reason)
 
     def _try(self, work: Callable[[], Any], doing: str, item: str) -> Any:
         try:
@@ -175,6 +192,23 @@ def job_path(job: str) -> str:
     return "/".join(f"job/{quote(part, safe='')}" for part in job.split("/"))
 
 
+def led_to(answer: requests.Response) -> str:
+    """Return where the answer to a change leads: what it made (201), or what was there already (303)."""
+    return answer.headers.get("Location") or answer.headers.get(LEADS_TO) or ""
+
+
+def plain(said: str) -> str:
+    """Return what a page of Jenkins says, or a description, in one line without its markup."""
+    text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", said or "", flags=re.DOTALL | re.IGNORECASE)
+    return " ".join(text.split())
+
+
+def _stay(answer: requests.Response, **_: Any) -> requests.Response:
+    if answer.is_redirect:
+        answer.headers[LEADS_TO] = answer.headers.pop("Location")
+    return answer
+
+
 def _status_of(error: jenkins.JenkinsException) -> tuple[int, str]:
     text = str(error)
     found = re.search(r"\[(\d{3})\]: ?(.*)", text, re.DOTALL)
@@ -189,9 +223,7 @@ def _answer_of(error: requests.HTTPError) -> tuple[int, str]:
 
 
 def _first_line(said: str) -> str:
-    """Return what a page of Jenkins says, in one line without its markup."""
-    plain = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", said or "", flags=re.DOTALL | re.IGNORECASE)
-    return " ".join(plain.split())[:160] or "it does not say why"
+    return plain(said)[:160] or "it does not say why"
 
 
 def _never_connected(error: requests.RequestException) -> bool:

@@ -26,6 +26,7 @@ TIMER, SCM = "hudson.triggers.TimerTrigger", "hudson.triggers.SCMTrigger"
 GIT = "hudson.plugins.git.GitSCM"
 FROM_SCM = "org.jenkinsci.plugins.workflow.cps.CpsScmFlowDefinition"
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+ONLY_XML_1_1 = re.compile(r"&#(x0*(1[0-9a-f]|[1-8bcef])|0*(1[124-9]|2\d|3[01]|[1-8]));", re.IGNORECASE)
 
 
 def job_config(job: Job, now: str | None = None) -> str:
@@ -81,8 +82,11 @@ def is_ours(config: str, name: str) -> bool:
 
 
 def parse(config: str, name: str) -> Element:
-    """Return the root of a config.xml. Jenkins writes `version='1.1'`, which Python's parser does not take."""
-    plain = re.sub(r"^\s*<\?xml[^>]*\?>", "", config, count=1)
+    """Return the root of a config.xml. Jenkins writes version 1.1, which Python's parser does not take.
+
+    Control characters, which that version alone can hold, are replaced: they may be in a job that somebody else made.
+    """
+    plain = ONLY_XML_1_1.sub("\ufffd", re.sub(r"^\s*<\?xml[^>]*\?>", "", config, count=1))
     try:
         return ElementTree.fromstring(plain)  # noqa: S314 - from our own Jenkins; expat does not fetch entities
     except ElementTree.ParseError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,13 +12,23 @@ from typing import TypeVar
 
 from sacristy.automation.approvals import pending
 from sacristy.automation.client import Client, Json, job_path
-from sacristy.automation.triggering import Ticket, find
-from sacristy.errors import BuildCancelled, JenkinsFailed, JenkinsForbidden, JenkinsItemMissing, JenkinsUnreachable
+from sacristy.automation.triggering import PARAMETERS, Ticket, find, has_key
+from sacristy.errors import (
+    BuildCancelled,
+    JenkinsFailed,
+    JenkinsForbidden,
+    JenkinsItemMissing,
+    JenkinsRefused,
+    JenkinsUnreachable,
+    SacristyError,
+)
 
 POLL_S = 1.0
 RESTART_S = 600.0  # for which a controller may be away while a build is followed
 QUEUE_S = 24 * 3600.0
 QUIET_POLLS = 3  # after which it is asked whether the build waits for somebody
+COUNTS_DOWN = re.compile(r"\. Expires in| \(ETA")  # what follows in the reason why a build is still queued
+QUEUED = f"cancelled,why,executable[number],{PARAMETERS}"
 
 Found = TypeVar("Found")
 Say = Callable[[str], None]
@@ -71,8 +82,8 @@ def wait_for_build(client: Client, ticket: Ticket, say: Say = lambda _: None, wi
             raise BuildCancelled(job=ticket.job, model=ticket.job.rpartition("/")[2])
         elif item.get("executable"):
             return int(item["executable"]["number"])
-        elif (why := str(item.get("why") or "")) and why.split(". ")[0] != said:
-            said = why.split(". ")[0]  # "In the quiet period. Expires in 4.9 sec" counts down
+        elif (why := str(item.get("why") or "")) and COUNTS_DOWN.split(why)[0] != said:
+            said = COUNTS_DOWN.split(why)[0]
             say(f"queued: {why}")
         if client.clock() > deadline:
             raise JenkinsUnreachable(url=client.url, reason=f"{ticket.job} has been queued for {within_s:.0f} s")
@@ -137,8 +148,8 @@ def _patiently(client: Client, say: Say, work: Callable[[], Found]) -> Found:
         except JenkinsUnreachable:
             if client.clock() > deadline:
                 raise
-        except (JenkinsItemMissing, JenkinsForbidden):
-            # Right after its start a controller has not loaded all jobs and permissions yet.
+        except (JenkinsItemMissing, JenkinsForbidden, JenkinsRefused, JenkinsFailed):
+            # Right after its start a controller has not loaded all jobs, users and permissions yet.
             if not away or client.clock() > deadline:
                 raise
         else:
@@ -152,20 +163,21 @@ def _patiently(client: Client, say: Say, work: Callable[[], Found]) -> Found:
 
 
 def _queue_item(client: Client, ticket: Ticket) -> Json | None:
+    """Return a ticket's queue item. A controller that was killed counts on from its last save: it may be another's."""
     if ticket.queue is None:
         return None
+    path, item = f"queue/item/{ticket.queue}/api/json?tree={QUEUED}", f"queue item {ticket.queue}"
     try:
-        return client.get_json(
-            f"queue/item/{ticket.queue}/api/json", f"queue item {ticket.queue}", patience_s=RESTART_S
-        )
+        found = client.get_json(path, item, patience_s=RESTART_S)
     except JenkinsItemMissing:
         return None
+    return found if has_key(found, ticket.key) else None
 
 
 def _questions(client: Client, job: str, build: int) -> list[str]:
     try:
         found = pending(client, job, build)
-    except (JenkinsItemMissing, JenkinsUnreachable, JenkinsForbidden):
+    except SacristyError:  # to say what it waits for is a courtesy
         return []
     model = job.rpartition("/")[2]
     return [f"it waits: {each.message} Answer with: sacristy jenkins approve {model} --build {build}" for each in found]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sacristy.automation.approvals import pending
-from sacristy.automation.client import Client, Json, job_path
-from sacristy.errors import JenkinsItemMissing
+from sacristy.automation.client import Client, Json, job_path, plain
+from sacristy.errors import JenkinsFailed, JenkinsItemMissing
 
 LAST = "lastBuild[number,result,building,timestamp,url,description,actions[parameters[name,value]]]"
 
@@ -56,7 +56,7 @@ def _state(client: Client, folder: str, job: Json) -> JobState:
         result=str(last.get("result") or ""),
         run=given.get("RUN", ""),
         waits_for=_waits_for(client, f"{folder}/{name}", last["number"]) if building else "",
-        description=str(last.get("description") or ""),
+        description=plain(str(last.get("description") or "")),
         url=str(last.get("url") or job.get("url") or ""),
     )
 
@@ -64,6 +64,6 @@ def _state(client: Client, folder: str, job: Json) -> JobState:
 def _waits_for(client: Client, job: str, build: int) -> str:
     try:
         questions = [question.message for question in pending(client, job, build) if question.message]
-    except JenkinsItemMissing:
+    except (JenkinsItemMissing, JenkinsFailed):  # it ended meanwhile, or has only just begun
         return ""
     return "; ".join(question.splitlines()[0] for question in questions)

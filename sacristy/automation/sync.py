@@ -78,7 +78,7 @@ def look(client: Client, folder: str) -> Found:
         raise JobNotOurs(name=folder, found=f"a {str(listed.get('_class')).rpartition('.')[2]}, no folder")
     kinds = {str(job["name"]): str(job["_class"]) for job in listed.get("jobs") or ()}
     pipelines = [name for name, kind in kinds.items() if kind == PIPELINE_CLASS]
-    configs = {name: client.get(f"{job_path(f'{folder}/{name}')}/config.xml", f"job {name}").text for name in pipelines}
+    configs = {name: client.get_xml(f"{job_path(f'{folder}/{name}')}/config.xml", f"job {name}") for name in pipelines}
     others = {name: kind.rpartition(".")[2] for name, kind in kinds.items() if name not in configs}
     return Found(True, configs, others)
 
@@ -150,6 +150,6 @@ def _remove(client: Client, job: str) -> None:
     try:
         client.post(f"{job_path(job)}/doDelete", f"removing {job}", f"job {job}", {})
     except JenkinsItemMissing:
-        return  # Jenkins leads to a page of the job that is gone now
+        return  # somebody else removed it
     except NoAnswer as error:
         raise JenkinsUnreachable(url=client.url, reason=f"{error} while removing {job}; sync again") from None

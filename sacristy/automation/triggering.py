@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sacristy.automation.client import Client, Json, NoAnswer, job_path
+from sacristy.automation.client import Client, Json, NoAnswer, job_path, led_to
 from sacristy.errors import (
     InvalidName,
     JenkinsParametersTooLong,
@@ -71,11 +71,11 @@ def find(client: Client, job: str, key: str) -> Ticket | None:
     The queue is asked first: what leaves it between the two questions is among the builds then.
     """
     queued = client.get_json(f"queue/api/json?tree=items[id,{PARAMETERS}]", "queue")
-    waiting = next((item["id"] for item in queued.get("items", ()) if _has(item, key)), None)
+    waiting = next((item["id"] for item in queued.get("items", ()) if has_key(item, key)), None)
     tree = f"builds[number,queueId,{PARAMETERS}]{{0,{LOOK_BACK}}}"
     builds = client.get_json(f"{job_path(job)}/api/json?tree={tree}", f"job {job}").get("builds") or ()
     for build in builds:
-        if _has(build, key):
+        if has_key(build, key):
             return Ticket(job, key, build.get("queueId"), build["number"], found=True)
     return Ticket(job, key, waiting, found=True) if waiting is not None else None
 
@@ -102,7 +102,7 @@ def _start(client: Client, job: str, parameters: Mapping[str, str], key: str) ->
                 raise JenkinsUnreachable(url=client.url, reason=error) from None
             client.sleep(LOOK_PAUSE_S)  # it was never sent
             continue
-        number = re.search(r"/queue/item/(\d+)", answer.headers.get("Location", ""))
+        number = re.search(r"/queue/item/(\d+)", led_to(answer))
         return Ticket(job, key, int(number[1])) if number else _look_for(client, job, key, "it named no queue item")
 
 
@@ -119,6 +119,7 @@ def _look_for(client: Client, job: str, key: str, reason: str) -> Ticket:
     raise JenkinsUnsure(job=job, key=key, reason=reason)
 
 
-def _has(item: Json, key: str) -> bool:
+def has_key(item: Json, key: str) -> bool:
+    """Say whether a queue item or a build, as Jenkins tells it, was started with a key."""
     pairs = (pair for action in item.get("actions") or () if action for pair in action.get("parameters") or ())
     return any(pair.get("name") == KEY and pair.get("value") == key for pair in pairs)

@@ -22,6 +22,7 @@ START = (JENKINS / "start").read_text()
 SYMBOLS = {
     "jenkins": CORE,
     "jenkins.crumbIssuer.standard": CORE,
+    "jenkins.markupFormatter.rawHtml": "antisamy-markup-formatter",
     "jenkins.securityRealm.local": CORE,
     "jenkins.authorizationStrategy.globalMatrix": "matrix-auth",
     "jenkins.nodes.permanent": CORE,
@@ -35,7 +36,13 @@ SYMBOLS = {
     "unclassified.gitSCM": "git",
 }
 PLACES = {
-    *("jenkins.crumbIssuer", "jenkins.securityRealm", "jenkins.authorizationStrategy", "jenkins.nodes"),
+    *(
+        "jenkins.crumbIssuer",
+        "jenkins.markupFormatter",
+        "jenkins.securityRealm",
+        "jenkins.authorizationStrategy",
+        "jenkins.nodes",
+    ),
     *("jenkins.nodes.permanent.launcher", "jenkins.clouds", "credentials", "security", "unclassified"),
     "credentials.system.domainCredentials.credentials",
 }
@@ -134,6 +141,20 @@ def test_every_password_is_a_secret_that_the_start_insists_on():
     wanted = [user["password"].strip("${}") for user in users if "password" in user]
     assert wanted == [f"jenkins-{name}-password" for name in ("scientist", "engineer", "ops")]
     assert all(f" {name} " in START.replace(";", " ").replace("\n", " ") for name in [*wanted, "jenkins-token"])
+
+
+def test_the_user_of_the_token_has_an_account():
+    """A user without a password does not exist to a realm of local users, and its token is answered with 500."""
+    (user,) = [user for user in CASC["jenkins"]["securityRealm"]["local"]["users"] if "password" not in user]
+    script = (JENKINS / "init" / "token.groovy").read_text()
+    assert f"realm.createAccount('{user['id']}', password.encodeHex().toString())" in script
+    assert script.index("createAccount") < script.index("addFixedNewToken")
+
+
+def test_each_script_of_the_start_replaces_that_of_an_earlier_image():
+    text = (JENKINS / "Dockerfile").read_text()
+    for path in (JENKINS / "init").glob("*.groovy"):
+        assert f"init/{path.name} /usr/share/jenkins/ref/init.groovy.d/{path.name}.override\n" in text
 
 
 @pytest.mark.parametrize("path", sorted(JENKINS.rglob("Dockerfile")), ids=lambda path: path.parent.name)

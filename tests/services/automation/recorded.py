@@ -82,9 +82,11 @@ class Recorded:
         self.requests: list[tuple[str, str, str]] = []
         self.crumb = "crumb-1"
         self.quiet_s = 0.05
+        self.whys = ["In the quiet period. Expires in 4.9 sec"]  # each is told once, the last one from then on
         self.forget = False  # queue items vanish at once when their build begins
         self.lines: list[str | Question] = ["checking", "done"]
         self.result = "SUCCESS"
+        self.description = None  # of each build
         self.most_log = 1 << 30  # bytes of a log in one answer
         self.lock = threading.RLock()
         self._next = 24
@@ -102,15 +104,15 @@ class Recorded:
         return None
 
     def trigger(self, job, parameters):
-        """Return a queue item; equal parameters in the queue are folded into one item, as Jenkins does."""
+        """Return (queue item, whether it is new): equal parameters in the queue are one item, as with Jenkins."""
         with self.lock:
             self.advance()
             for item in self.queue.values():
                 if item.job == job and item.parameters == parameters and item.build is None and not item.cancelled:
-                    return item
+                    return item, False
             self._next += 1
             item = self.queue[self._next] = Queued(self._next, job, parameters, time.monotonic())
-            return item
+            return item, True
 
     def advance(self):
         with self.lock:
@@ -172,6 +174,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(what)
         elif isinstance(what, int):
             return self.answer(what, f"<html><body><h1>Oops {what}</h1></body></html>")
+        elif isinstance(what, tuple):
+            return self.answer(what[0], "", {"Location": what[1]})
         elif what == "not json":
             return self.answer(200, "<html>Please wait while Jenkins is getting ready to work</html>")
         with self.state.lock:
@@ -230,7 +234,8 @@ class Handler(BaseHTTPRequestHandler):
         return 200, self.queued(item), {}
 
     def queued(self, item):
-        facts = {"id": item.id, "why": "In the quiet period. Expires in 4.9 sec", "actions": actions(item.parameters)}
+        why = self.state.whys.pop(0) if len(self.state.whys) > 1 else self.state.whys[0]
+        facts = {"id": item.id, "why": why, "actions": actions(item.parameters)}
         if item.cancelled:
             return facts | {"cancelled": True, "why": None}
         return facts | ({"why": None, "executable": {"number": item.build}} if item.build else {})
@@ -245,7 +250,7 @@ class Handler(BaseHTTPRequestHandler):
         # A bogus definition class is taken silently.
         kind = FOLDER if self.form.get("mode") == FOLDER else PIPELINE
         self.state.items[name] = Item(kind, "" if kind == FOLDER else self.body.decode())
-        return 200, "", {}
+        return (302, "", {"Location": f"/job/{name}/configure"}) if kind == FOLDER else (200, "", {})
 
     def config(self, method, job):
         item = self.state.items.get(name_of(job))
@@ -257,7 +262,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def delete(self, method, job):
         gone = self.state.items.pop(name_of(job), None)
-        return (302, "", {"Location": "/me/api/json"}) if gone else (404, "", {})
+        above = "".join(f"{each}/" for each in job.split("/")[:-2])
+        return (302, "", {"Location": f"/{above}"}) if gone else (404, "", {})
 
     def start(self, method, job):
         name, item = name_of(job), self.state.items.get(name_of(job))
@@ -267,8 +273,9 @@ class Handler(BaseHTTPRequestHandler):
         if not declared:
             return 500, "<html>java.lang.IllegalStateException: This build is not parameterized!</html>", {}
         given = {**self.query, **self.form}
-        queued = self.state.trigger(name, {key: given.get(key, default) for key, default in declared.items()})
-        return 201, "", {"Location": f"http://{self.headers['Host']}/queue/item/{queued.id}/"}
+        queued, made = self.state.trigger(name, {key: given.get(key, default) for key, default in declared.items()})
+        # An item has no page of its own: whoever follows the 303 gets a 404.
+        return 201 if made else 303, "", {"Location": f"http://{self.headers['Host']}/queue/item/{queued.id}/"}
 
     def info(self, method, job):
         item = self.state.items.get(name_of(job))
@@ -283,7 +290,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def job_facts(self, name, item):
         last = (
-            build_facts(item.builds[-1]) | {"url": f"http://jenkins/{item.builds[-1].number}/"} if item.builds else None
+            build_facts(item.builds[-1])
+            | {"url": f"http://jenkins/{item.builds[-1].number}/", "description": self.state.description}
+            if item.builds
+            else None
         )
         return {"name": name.rpartition("/")[2], "_class": item.kind, "lastBuild": last}
 
@@ -327,14 +337,14 @@ class Handler(BaseHTTPRequestHandler):
         if not found or not found.question or which != found.question.id.capitalize():
             return 404, "", {}
         found.aborted = True
-        return 302, "", {"Location": "/me/api/json"}
+        return 200, "", {}
 
     def stop(self, method, job, number):
         found = self.find(job, number)
         if found is None:
             return 404, "", {}
         found.aborted = True
-        return 302, "", {"Location": "/me/api/json"}
+        return 302, "", {"Location": f"/{job}/{number}/"}
 
     def find(self, job, number):
         item = self.state.items.get(name_of(job))

@@ -1,6 +1,8 @@
 """A build is started once, found, followed to its end and answered, whatever happens on the way."""
 
+import itertools
 import threading
+from dataclasses import replace
 
 import pytest
 from services.automation.conftest import client_for
@@ -9,6 +11,7 @@ from services.automation.recorded import Question
 from sacristy.automation import approvals
 from sacristy.automation.following import Result, follow, result_of, wait_for_build
 from sacristy.automation.jobs import wanted_jobs
+from sacristy.automation.survey import survey
 from sacristy.automation.sync import apply, look, plan
 from sacristy.automation.triggering import find, new_key, trigger
 from sacristy.errors import (
@@ -71,6 +74,30 @@ def test_the_same_key_never_starts_a_second_build(state, jenkins):
     number = wait_for_build(jenkins, first)
     assert trigger(jenkins, NEWS, {"RUN": "7"}, key).build == number
     assert len(builds(state)) == 1
+
+
+def test_a_build_that_two_ask_for_at_once_is_one(state, jenkins):
+    """Jenkins leads the second to the first one's queue item, which has no page."""
+    state.quiet_s, key = 60, new_key()
+    tickets = [trigger(jenkins, NEWS, {"RUN": "7"}, key, fresh=True) for _ in range(2)]
+    assert tickets[0].queue == tickets[1].queue
+    assert len(state.queue) == 1
+
+
+def test_another_builds_queue_item_is_not_taken_for_ours(state, jenkins):
+    """A controller that was killed numbers its queue from where it last saved it."""
+    ours = trigger(jenkins, NEWS, {}, new_key())
+    wait_for_build(jenkins, ours)
+    state.queue[ours.queue] = replace(state.queue[ours.queue], parameters={"KEY": "of-another"}, build=7)
+    assert wait_for_build(jenkins, ours) == 1
+
+
+def test_why_a_build_is_queued_is_said_once_though_it_counts_down(state, jenkins):
+    state.quiet_s, said, pauses = 60, [], itertools.count()
+    state.whys = [f"Build #3 is already in progress (ETA: {left} sec)" for left in (12, 11, 9.8)]
+    jenkins.sleep = lambda _: setattr(state, "quiet_s", 0) if next(pauses) == 3 else None
+    wait_for_build(jenkins, trigger(jenkins, NEWS, {}, new_key()), said.append)
+    assert said == ["queued: Build #3 is already in progress (ETA: 12 sec)"]
 
 
 @pytest.mark.parametrize("fault", ["cut after", 502, 504])
@@ -169,6 +196,8 @@ def test_a_restart_in_the_middle_is_survived(state, controller, jenkins):
         written.append(text)
         if len(written) == 1:
             controller.stop()
+            # What it answers before all users, permissions and jobs are loaded.
+            state.faults += [("GET", "progressiveText", status) for status in (503, 401, 403, 404, 500)]
             threading.Timer(0.3, controller.start).start()
 
     ended = follow(jenkins, NEWS, number, write, said.append)
@@ -232,6 +261,15 @@ def test_a_refusal_ends_the_build(state, jenkins):
     assert (ended.result, ended.exit_code) == (Result.ABORTED, 4)
 
 
+def test_a_build_whose_questions_cannot_be_read_is_followed_all_the_same(state, controller, jenkins):
+    number = waiting_build(state, jenkins)
+    state.faults.append(("GET", "wfapi", 500))
+    pauses = itertools.count()
+    jenkins.sleep = lambda _: approvals.abort(client_for(controller), NEWS, number) if next(pauses) == 5 else None
+    assert follow(jenkins, NEWS, number, lambda _: None).result is Result.ABORTED
+    assert state.faults == []
+
+
 def test_one_who_may_not_answer_is_told(state, jenkins):
     number = waiting_build(state, jenkins, submitters=("ops",))
     with pytest.raises(JenkinsFailed, match="status 400: You need to be ops"):
@@ -260,3 +298,10 @@ def test_a_running_build_has_no_result_yet(state, jenkins):
 
 def test_a_key_that_nobody_used_is_not_found(state, jenkins):
     assert find(jenkins, NEWS, new_key()) is None
+
+
+def test_a_description_with_a_link_is_shown_without_its_markup(state, jenkins):
+    state.description = 'news:7 sha256:aa <a href="http://jenkins/1/artifact/x.txt">against production</a>'
+    wait_for_build(jenkins, trigger(jenkins, NEWS, {}, new_key()))
+    (news,) = [job for job in survey(jenkins, "sacristy") if job.job == "news"]
+    assert news.description == "news:7 sha256:aa against production"

@@ -2,9 +2,9 @@
 
 import pytest
 from services.automation.conftest import client_for
-from services.automation.recorded import PASSWORD
+from services.automation.recorded import FOLDER, PASSWORD
 
-from sacristy.automation.client import NoAnswer
+from sacristy.automation.client import NoAnswer, led_to
 from sacristy.errors import (
     JenkinsFailed,
     JenkinsForbidden,
@@ -107,3 +107,18 @@ def test_a_slow_answer_to_writing_may_have_been_sent(controller, jenkins):
     with pytest.raises(NoAnswer) as caught:
         jenkins.post("createItem?name=slow", "making slow", "slow", b"<flow-definition/>", "application/xml")
     assert caught.value.sent
+
+
+def test_where_a_change_leads_is_not_followed(controller, jenkins):
+    jenkins.post("createItem?name=a", "making a", "a", {"name": "a", "mode": FOLDER})
+    answer = jenkins.post("job/a/doDelete", "removing a", "a", {})
+    assert (answer.status_code, led_to(answer)) == (302, "/")
+    assert [method for method, path, _ in controller.state.requests if "crumb" not in path] == ["POST", "POST"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 308])
+def test_an_address_that_leads_to_another_is_told(controller, jenkins, status):
+    controller.state.faults.append(("POST", "createItem", (status, "https://jenkins.example.org/createItem?name=a")))
+    with pytest.raises(JenkinsFailed, match=r"leads to https://jenkins\.example\.org/createItem"):
+        jenkins.post("createItem?name=a", "making a", "a", b"<flow-definition/>", "application/xml")
+    assert controller.state.items == {}

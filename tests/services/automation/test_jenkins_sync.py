@@ -22,6 +22,15 @@ def test_a_second_sync_changes_nothing(controller, jenkins, shop):
     assert {name: item.config for name, item in controller.state.items.items()} == before
 
 
+def test_letters_beyond_ascii_come_back_as_they_are(controller, jenkins, shop):
+    """Jenkins does not say that its XML is UTF-8."""
+    file = shop.project / "models" / "news" / "model.toml"
+    file.write_text(file.read_text().replace("News <&> views", "Zürich – Nachrichten 😀"))
+    apply(jenkins, planned(jenkins, shop))
+    assert "Zürich – Nachrichten 😀" in look(jenkins, FOLDER).configs["news"]
+    assert planned(jenkins, shop).is_empty
+
+
 def test_looking_alone_writes_nothing(controller, jenkins, shop):
     assert not planned(jenkins, shop).is_empty
     assert {method for method, _, _ in controller.state.requests} == {"GET"}

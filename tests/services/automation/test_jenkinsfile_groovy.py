@@ -116,6 +116,15 @@ def test_an_input_is_a_step_that_waits_without_an_agent(calls):
             assert call["named"]["submitter"] == "ops"
 
 
+def test_a_build_s_description_leads_to_the_comparison_and_holds_no_markup_of_others():
+    for name in ("Jenkinsfile", "jenkins/promote.Jenkinsfile"):
+        text = (ROOT / name).read_text()
+        assert '<a href=\\"${env.BUILD_URL}artifact/dossier/comparison.txt\\">' in text
+        written = re.findall(r"currentBuild\.description = (.*)", text)
+        assert written
+        assert not any("params." in each or "env.WHY" in each for each in written)
+
+
 def test_every_stage_with_steps_is_bounded_in_time(calls):
     timed = {call["stage"] for call in calls["Jenkinsfile"] if call["name"] == "timeout"}
     for call in calls["Jenkinsfile"]:

@@ -106,6 +106,16 @@ def test_xml_of_version_1_1_is_read(news):
     assert config.read(text, "news") == config.facts(news)
 
 
+@pytest.mark.parametrize(
+    ("told", "read"), [("&#x1b;[1m", "\ufffd[1m"), ("&#27;&#1;", "\ufffd" * 2), ("&#10;&#xA;&#x1F600;", "\n\n😀")]
+)
+def test_a_job_with_what_only_xml_1_1_can_hold_is_read(told, read):
+    head = "<?xml version='1.1' encoding='UTF-8'?>\n"
+    text = f"{head}<flow-definition><description>a{told}b</description></flow-definition>"
+    assert config.read(text, "by-hand")["description"] == f"a{read}b"
+    assert not config.is_ours(text, "by-hand")
+
+
 def test_what_xml_cannot_hold_is_replaced(settings, news):
     text = config.job_config(replace(news, description="a\x0bb\ud800"))
     assert config.read(text, "news")["description"] == "a\ufffdb\ufffd"
