@@ -15,7 +15,13 @@ import git
 from sacristy.errors import CommitNotFound
 
 Files = dict[str, "SourceFile"]
-RUNTIME_PATHS = ("sacristy/__init__.py", "sacristy/names.py", "sacristy/errors.py", "sacristy/serving")
+RUNTIME_PATHS = (
+    "sacristy/__init__.py",
+    "sacristy/names.py",
+    "sacristy/errors.py",
+    "sacristy/s3.py",
+    "sacristy/serving",
+)
 EXPORT = "commit.json"  # on top of a copy of a commit without its repository: which commit, and every file's hash
 PLAIN_MODES = (git.Blob.file_mode, git.Blob.executable_mode)  # symbolic links are left out
 # GitCommandError: git is not there, or refuses a folder that belongs to another user ("dubious ownership").

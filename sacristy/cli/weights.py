@@ -16,6 +16,7 @@ from sacristy.cli.workbench import Workbench
 from sacristy.errors import InvalidName, WeightsDamaged
 from sacristy.images.references import version_weights
 from sacristy.names import DIGEST_GRAMMAR, parse_digest, parse_run
+from sacristy.s3 import given_keys
 from sacristy.settings import Role
 from sacristy.stack.ceph.bringup import make_keys
 from sacristy.stack.ceph.provision import apply, read_plan
@@ -26,7 +27,6 @@ from sacristy.weights import upkeep
 from sacristy.weights.fetch import fetch
 from sacristy.weights.formats import check_file
 from sacristy.weights.references import by_digest, run_weights
-from sacristy.weights.s3_keys import given_keys
 from sacristy.weights.store import Store, open_store
 
 PANEL = "The store"
@@ -170,7 +170,7 @@ def provision(
 ) -> None:
     """Make users, buckets and rights of ceph/store.toml on a cluster of yours. Doing it again changes nothing."""
     bench = Workbench()
-    owner = Keys(*given_keys(admin))
+    owner = Keys(*given_keys(admin).pair)
     plan = read_plan(bench.settings.project / "ceph" / "store.toml")
     make_keys(bench.settings, plan)
     keys = {name: Keys.parse(bench.settings.secret(f"ceph-{name}")) for name in plan.users}

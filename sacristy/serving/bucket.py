@@ -1,4 +1,4 @@
-"""One blob out of an S3 bucket with nothing but Python: no image has boto3. Signature Version 4, for GET alone.
+"""One blob out of an S3 bucket with nothing but Python: no image has boto3.
 
 An answer that breaks off, and a gateway that is away for a while, are asked again from where it was.
 """
@@ -6,19 +6,19 @@ An answer that breaks off, and a gateway that is away for a while, are asked aga
 from __future__ import annotations
 
 import hashlib
-import hmac
 import http.client
 import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
 from sacristy.errors import BlobDamaged, BlobNotFound, StoreAway, StoreRefused
 from sacristy.names import blob_key
+from sacristy.s3 import Signer, StoreKeys
 
 PIECE = 1 << 20  # bytes read at a time
 TIMEOUT_S = 15.0  # for one answer, and for each piece of it
@@ -34,8 +34,7 @@ class Bucket:
 
     endpoint: str
     name: str
-    access: str
-    secret: str = field(repr=False)
+    keys: StoreKeys
     region: str = "default"
     ca: str = ""
 
@@ -92,21 +91,8 @@ class Bucket:
 
     def signed(self, path: str, now: datetime) -> dict[str, str]:
         """Return the headers of a request without a body."""
-        stamp = now.strftime("%Y%m%dT%H%M%SZ")
-        scope = f"{stamp[:8]}/{self.region}/s3/aws4_request"
-        headers = {"host": urlsplit(self.endpoint).netloc, "x-amz-content-sha256": NOTHING, "x-amz-date": stamp}
-        names = ";".join(headers)
-        lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-        request = f"GET\n{path}\n\n{lines}\n{names}\n{NOTHING}"
-        told = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        key = f"AWS4{self.secret}".encode()
-        for word in scope.split("/"):
-            key = hmac.digest(key, word.encode(), "sha256")
-        signature = hmac.digest(key, told.encode(), "sha256").hex()
-        credential = f"{self.access}/{scope}"
-        return headers | {
-            "authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
-        }
+        signer = Signer(self.region, urlsplit(self.endpoint).netloc)
+        return signer.headers(self.keys, now, "GET", path, NOTHING)
 
     def _refusal(self, key: str, status: int, text: str) -> Exception:
         """Return what an answer means; a gateway that is overloaded is asked again."""

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from sacristy.errors import KeysUnusable, ModelNotLoadable, SacristyError
+from sacristy.errors import ModelNotLoadable, SacristyError
 from sacristy.names import parse_digest, parse_file
+from sacristy.s3 import given_keys
 from sacristy.serving.bucket import Bucket
 from sacristy.serving.loading import app_folder, read_json
 from sacristy.serving.node_cache import NodeCache
@@ -52,17 +52,13 @@ def listed(folder: Path) -> list[tuple[str, str, int]]:
 
 def bucket_of(environment: Mapping[str, str]) -> Bucket:
     """Return the store, and who reads it. Raises KeysUnusable."""
-    path = Path(environment[KEYS])
-    try:
-        access, _, secret = path.read_text().strip().partition(":")
-    except OSError as error:
-        raise KeysUnusable(path=path, reason=error.strerror) from None
-    if not access or not secret:
-        raise KeysUnusable(path=path, reason="no access:secret is in it")
-    told: dict[str, Any] = {"region": environment.get("AWS_DEFAULT_REGION") or "default"}
-    told["ca"] = environment.get("SACRISTY_WEIGHTS_CA", "")
-    name = environment["SACRISTY_WEIGHTS"].removeprefix("s3://")
-    return Bucket(environment["SACRISTY_WEIGHTS_ENDPOINT"].rstrip("/"), name, access, secret, **told)
+    return Bucket(
+        keys=given_keys(Path(environment[KEYS])),
+        endpoint=environment["SACRISTY_WEIGHTS_ENDPOINT"].rstrip("/"),
+        name=environment["SACRISTY_WEIGHTS"].removeprefix("s3://"),
+        region=environment.get("AWS_DEFAULT_REGION") or "default",
+        ca=environment.get("SACRISTY_WEIGHTS_CA", ""),
+    )
 
 
 def report(line: str) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from botocore.httpsession import get_cert_path
 
 from sacristy.connections import ODD, Connection, Connections
-from sacristy.weights.s3_signing import UNSIGNED, Signer
+from sacristy.s3 import UNSIGNED, Signer
 
 OK, PARTIAL = 200, 206
 T = TypeVar("T")

@@ -5,25 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sacristy.errors import KeysUnusable
-
 
 def keys(folder: Path, user: str) -> tuple[str | None, str | None]:
     """Return the access and the secret key of a user, or a pair of None to let boto3 look for them."""
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         return None, None
     return read_keys(folder / f"ceph-{user}")
-
-
-def given_keys(path: Path) -> tuple[str, str]:
-    """Return what a file of `access:secret` that somebody named holds. Raises KeysUnusable."""
-    try:
-        access, _, secret = path.read_text().strip().partition(":")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeysUnusable(path=path, reason=getattr(error, "strerror", "") or "no text") from None
-    if not access or not secret:
-        raise KeysUnusable(path=path, reason="no access:secret is in it")
-    return access, secret
 
 
 def read_keys(path: Path) -> tuple[str | None, str | None]:

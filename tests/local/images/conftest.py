@@ -25,6 +25,7 @@ FILES = {
     "sacristy/__init__.py": "",
     "sacristy/names.py": "NAME = 1\n",
     "sacristy/errors.py": "",
+    "sacristy/s3.py": "",
     "sacristy/serving/__init__.py": "",
     "sacristy/serving/app.py": "def create_app(): ...\n",
     "sacristy/images/build.py": "not in an image\n",

@@ -48,7 +48,7 @@ def content_of(registry, digest, name):
 
 def test_an_image_holds_runtime_model_weights_and_baseline(image, built):
     files = {name for name, member in members_of(built, image.digest).items() if member.isfile()}
-    runtime = {"app/sacristy/" + name for name in ("__init__.py", "names.py", "errors.py")}
+    runtime = {"app/sacristy/" + name for name in ("__init__.py", "names.py", "errors.py", "s3.py")}
     runtime |= {"app/sacristy/serving/__init__.py", "app/sacristy/serving/app.py"}
     model = {"app/model/model.toml", "app/model/Pipfile.lock", "app/model/serve.py"}
     weights = {f"app/weights/{name}" for name in ("model.safetensors", "vocabulary.json", "golden.json")}

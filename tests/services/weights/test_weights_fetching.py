@@ -11,10 +11,10 @@ import pytest
 from services.weights.faulty import ALWAYS, Fault
 
 from sacristy.errors import BlobDamaged, BlobNotFound, StoreAway, StoreRefused
+from sacristy.s3 import given_keys
 from sacristy.serving.bucket import Bucket
 from sacristy.serving.fetching import main
 from sacristy.serving.node_cache import NodeCache
-from sacristy.weights.s3_keys import read_keys
 
 pytestmark = pytest.mark.ceph
 CONTENT = b"weights " * (300 << 10)
@@ -23,8 +23,8 @@ ABSENT = f"sha256:{'0' * 64}"
 
 @pytest.fixture
 def bucket(settings, store):
-    keys = read_keys(settings.home / "secrets" / "ceph-ops")
-    return Bucket(settings.weights_endpoint, store.bucket, *keys, ca=str(settings.weights_ca))
+    keys = given_keys(settings.home / "secrets" / "ceph-ops")
+    return Bucket(settings.weights_endpoint, store.bucket, keys, ca=str(settings.weights_ca))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_what_is_not_there_or_not_allowed_is_told_at_once(bucket, digest):
     with pytest.raises(BlobNotFound):
         list(bucket.read(ABSENT, 7))
     with pytest.raises(StoreRefused, match="SignatureDoesNotMatch"):
-        list(replace(bucket, secret="wrong").read(digest, len(CONTENT)))
+        list(replace(bucket, keys=replace(bucket.keys, secret_key="wrong")).read(digest, len(CONTENT)))
     with pytest.raises(StoreRefused, match="NoSuchBucket"):
         list(replace(bucket, name="nowhere").read(digest, len(CONTENT)))
 

@@ -15,6 +15,7 @@ GROUND = [
     "sources",
     "commands",
     "connections",
+    "s3",
     "faults",
     "waiting",
     "engine",
@@ -40,7 +41,7 @@ ROOMS = [
     "stack",
     "cli",
 ]
-IN_EVERY_IMAGE = {"errors", "names", "serving"}
+IN_EVERY_IMAGE = {"errors", "names", "s3", "serving"}
 ALLOWED_IN_SERVING = {"flask", "gunicorn", "pydantic", "pydantic_core", "orjson", "prometheus_client", "werkzeug"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 

@@ -12,6 +12,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from sacristy.errors import BlobDamaged, InvalidName, KeysUnusable, ModelNotLoadable, PathNotWritable, StoreAway
+from sacristy.s3 import StoreKeys
 from sacristy.serving.bucket import NOTHING, Bucket
 from sacristy.serving.fetching import KEYS, bucket_of, listed, main
 from sacristy.serving.node_cache import JUST_USED_S, NodeCache, hold
@@ -114,7 +115,7 @@ def test_a_folder_without_weights_holds_nothing(tmp_path):
 
 
 def test_requests_are_signed_as_botocore_signs_them():
-    bucket = Bucket("https://10.0.0.1:8443", "weights", "access", "secret", "default")
+    bucket = Bucket("https://10.0.0.1:8443", "weights", StoreKeys("access", "secret"))
     path = f"/weights/blobs/sha256/{HEX}"
     now = datetime.now(UTC)
     request = AWSRequest("GET", f"{bucket.endpoint}{path}", headers={"x-amz-content-sha256": NOTHING})
@@ -158,6 +159,6 @@ def test_a_failure_is_one_line(tmp_path, monkeypatch, capsys):
 def test_a_store_that_stays_away_is_given_up(monkeypatch):
     monkeypatch.setattr("sacristy.serving.bucket.PAUSE_S", 0)
     seconds = iter([0.0, 10.0, 61.0])
-    bucket = Bucket("http://127.0.0.1:1", "weights", "access", "secret")
+    bucket = Bucket("http://127.0.0.1:1", "weights", StoreKeys("access", "secret"))
     with pytest.raises(StoreAway, match="Connection refused"):
         list(bucket.read(DIGEST, 7, clock=lambda: next(seconds)))

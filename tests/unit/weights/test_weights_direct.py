@@ -12,8 +12,8 @@ from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
 from sacristy.connections import Connection, Connections
+from sacristy.s3 import Signer
 from sacristy.weights.s3_direct import Direct
-from sacristy.weights.s3_signing import Signer
 from sacristy.weights.s3_upload import AT_ONCE, ROOM, at_once
 
 NOW = datetime(2026, 11, 21, 12, 30, 1, tzinfo=UTC)

@@ -1,21 +1,61 @@
-"""Signature 4 of S3, for the few requests that are many: the day's key is derived once, the rest is two hashes."""
+"""Who asks an S3 store, without boto3: files of `access:secret`, and Signature 4, whose day's key is derived once.
+
+Goes into every image, so it needs nothing but Python.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
+
+from sacristy.errors import KeysUnusable
 
 UNSIGNED = "UNSIGNED-PAYLOAD"  # TLS protects what is sent; the SHA-256 of all of it is ours
 
 
 class Keys(Protocol):
-    """Frozen credentials of botocore: `token` is set for temporary ones."""
+    """Frozen credentials of botocore, or our own: `token` is set for temporary ones."""
+
+    @property
+    def access_key(self) -> str:
+        """Whose they are."""
+
+    @property
+    def secret_key(self) -> str:
+        """What is never sent."""
+
+    @property
+    def token(self) -> str | None:
+        """What goes with temporary ones."""
+
+
+@dataclass(frozen=True)
+class StoreKeys:
+    """Keys of a user of the store."""
 
     access_key: str
-    secret_key: str
-    token: str | None
+    secret_key: str = field(repr=False)
+    token: str | None = None
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Access key and secret key."""
+        return self.access_key, self.secret_key
+
+
+def given_keys(path: Path) -> StoreKeys:
+    """Return what a file of `access:secret` that somebody named holds. Raises KeysUnusable."""
+    try:
+        access, _, secret = path.read_text().strip().partition(":")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeysUnusable(path=path, reason=getattr(error, "strerror", "") or "no text") from None
+    if not access or not secret:
+        raise KeysUnusable(path=path, reason="no access:secret is in it")
+    return StoreKeys(access, secret)
 
 
 class Signer:
