@@ -1092,6 +1092,12 @@ class NothingBeside(SacristyError):
     http_status = 404
 
 
+class CanaryEnded(NothingBeside):
+    """Nothing is beside a stage's own version any more."""
+
+    what = "{model}:{stage} has neither a canary nor a mirror; version {version} was {ended}{reason}"
+
+
 class ShareTooLarge(SacristyError):
     """A share of the requests that is none."""
 

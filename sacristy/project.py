@@ -111,6 +111,25 @@ class Watch(Section):
     silent_s: Count = Field(default=15, description="seconds for which its metrics may not be had")
 
 
+class Canary(Section):
+    """What a canary must keep to; with a window, the operator promotes or withdraws it by itself."""
+
+    window_s: int = Field(
+        default=0,
+        ge=0,
+        le=72_000,  # a canary on a cluster is a pod that lives for a day
+        description="seconds after which a canary that kept to all of it is promoted; 0: people decide",
+    )
+    min_requests: Count = Field(default=100, description="requests of it, below which nothing is decided")
+    error_rate: float = Field(
+        default=0.01, ge=0, le=1, description="greatest share of its requests that it fails at: a 5xx or no answer"
+    )
+    latency_p95_ms: Positive = Field(default=1000.0, description="95th percentile of its time to answer, milliseconds")
+    agreement: float = Field(
+        default=0.9, ge=0, le=1, description="least share of predictions that say what the stage's own version says"
+    )
+
+
 class Privacy(Section):
     """What may be kept of what users ask."""
 
@@ -172,6 +191,7 @@ class ModelFile(Section):
     resources: Resources = Resources()
     kubernetes: Kubernetes = Kubernetes()
     jenkins: Jenkins = Jenkins()
+    canary: Canary = Canary()
     watch: Watch = Watch()
     privacy: Privacy = Privacy()
     search: Search = Search()

@@ -37,19 +37,23 @@ def main() -> None:
         print(table())
     elif options.what == "process":
         with local() as (clone, versions, url):
-            print(rollouts(clone, versions, url, options.times, "digits", clone.token))
+            from story import Load
+
+            print(rollouts(clone, versions, Load(f"{url}/predict", INSTANCE, clone.token), options.times, "digits"))
     else:
         with clustered() as (clone, versions, url):
-            print(rollouts(clone, versions, url, options.times, "lamp"))
+            from nodeport import NodePortLoad  # which tells what a model lost from what never reached one
+
+            print(rollouts(clone, versions, NodePortLoad(f"{url}/predict", INSTANCE), options.times, "lamp"))
 
 
-def rollouts(clone, versions, url, times, model, token=""):
+def rollouts(clone, versions, load, times, model):
     """Let production go to and fro while somebody asks; return the table of the parts, medians in seconds."""
-    from story import Load, ask
+    from story import ask
 
     parts, backs = {}, []
-    ask(f"{url}/predict", INSTANCE, token)  # what fails without any rollout says nothing
-    with Load(f"{url}/predict", INSTANCE, token) as load:
+    ask(load.url, load.body, load.token)  # what fails without any rollout says nothing
+    with load:
         for number in range(times):
             start = time.monotonic()
             back = number % 2 == 1
@@ -67,6 +71,8 @@ def rollouts(clone, versions, url, times, model, token=""):
     rows.append(f"| rollback, parts together | {statistics.median(backs):.2f} | {max(backs):.2f} |")
     asked = len(load.versions) + len(load.failures)
     told = f"\n\n{times} rollouts, {asked:,} requests while they went on, {len(load.failures)} failed"
+    told += f"; {astray} connections went astray in the rig's proxy" if (astray := getattr(load, "astray", 0)) else ""
+    told += "".join(f"\n- {reason}" for reason in sorted(set(load.failures)))
     return "| part | median s | worst s |\n|---|---|---|\n" + "\n".join(rows) + told
 
 

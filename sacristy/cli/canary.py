@@ -10,11 +10,12 @@ from sacristy.cli.arguments import ModelName, Why
 from sacristy.cli.printing import JsonFlag, done, emit, out, short, steps, timed
 from sacristy.cli.statistics import difference
 from sacristy.cli.workbench import Workbench
-from sacristy.errors import NothingBeside
+from sacristy.errors import CanaryEnded, NothingBeside
 from sacristy.gateway.statistics import beside
 from sacristy.names import Reference, Stage, Version
-from sacristy.operator.canary import Percents, put_beside, take_away
+from sacristy.operator.canary import Percents, last_end, put_beside, take_away
 from sacristy.operator.deployment import current, deploy
+from sacristy.project import Canary
 from sacristy.release import promotion
 from sacristy.targets.routes import Route, ShareKind
 
@@ -38,7 +39,7 @@ def canary(
     bench = Workbench()
     route = current(bench.yard, model, stage)
     if route is None or not route.shares:
-        raise NothingBeside(model=model, stage=stage)
+        raise _nothing_beside(bench, model, stage)
     if promote:
         _promote(bench, model, stage, route, why, json)
     elif drop:
@@ -48,7 +49,8 @@ def canary(
         emit({"dropped": versions}, json, lambda: done(text, clock()))
     else:
         found = beside(bench.database, model, stage, route)
-        emit(found, json, lambda: _show(found))
+        limits = bench.model(model).file.canary
+        emit(found, json, lambda: _show(found, limits))
 
 
 def start_beside(
@@ -82,7 +84,16 @@ def _promote(bench: Workbench, model: str, stage: Stage, route: Route, why: str,
     emit({"event": event, "url": deployment.url, "parts": deployment.parts}, quiet, lambda: done(text, clock()))
 
 
-def _show(found: dict[str, Any]) -> None:
+def _nothing_beside(bench: Workbench, model: str, stage: Stage) -> NothingBeside:
+    """Return the error; with what became of the one before, and why."""
+    last = last_end(bench.yard, model, stage)
+    if last is None:
+        return NothingBeside(model=model, stage=stage)
+    reason = f": {last['reason']}" if last["reason"] else ""
+    return CanaryEnded(model=model, stage=stage, version=last["version"], ended=last["state"], reason=reason)
+
+
+def _show(found: dict[str, Any], limits: Canary) -> None:
     out.print(f"{found['model']}:{found['stage']} is version {found['version']} {short(found['digest'])}", markup=False)
     for kind in ShareKind:
         share = found[kind]
@@ -93,6 +104,9 @@ def _show(found: dict[str, Any]) -> None:
         out.print(f"  agreement  {_share(share['agreement'])}", markup=False)
         out.print(f"  failures   {difference(share['failures'])}", markup=False)
         out.print(f"  latency    {difference(share['latency_ms'], ' ms')}", markup=False)
+    if found["canary"] and limits.window_s:
+        after = f"{limits.window_s} s and {limits.min_requests} requests or more"
+        out.print(f"\nthe operator promotes or withdraws the canary, after {after}", markup=False)
 
 
 def _share(of: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from sacristy.cli.arguments import ModelName
 from sacristy.cli.printing import JsonFlag, done, emit, timed
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import AnotherActs, CannotListen
+from sacristy.gateway.statistics import figures
 from sacristy.names import Reference, Stage
 from sacristy.operator.lease import LEASE_S, Lease
 from sacristy.operator.loop import EVERY_S, Operator
@@ -89,7 +90,15 @@ def operator_of(bench: Workbench) -> Operator:
     settings, lease = bench.settings, Lease(bench.database, holder)
     place = settings.cluster.routes
     publisher = Publisher(Cluster(settings.cluster), place, settings.routes_file) if place else None
-    return Operator(yards, settings.target, lambda: model_names(settings.project), watch, lease, publisher=publisher)
+    return Operator(
+        yards,
+        settings.target,
+        lambda: model_names(settings.project),
+        watch,
+        lease,
+        publisher=publisher,
+        measure=lambda *asked: figures(bench.database, *asked),
+    )
 
 
 def require_lease(lease: Lease, patience_s: float = LEASE_S + 5) -> None:

@@ -71,7 +71,7 @@ class Desk:
         self._keep(Entry(identity, at, of, route.run, outcome, answered.took_s * 1000, user(), *kept))
         if answered.canary_failed and answered.routed.canary:
             self._keep(_canary_failed(question, answered))
-        elif outcome == "answered":
+        elif outcome == "answered" or answered.by_canary:
             self._shadow.offer(question, answered)
 
     def _note_failure(self, question: Question, at_ms: int, took_s: float) -> None:
@@ -131,4 +131,5 @@ def _canary_failed(question: Question, answered: Answered) -> Comparison:
         other_failed=True,
         agreed=0,
         compared=0,
+        since=canary.since,
     )

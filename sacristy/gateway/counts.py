@@ -1,7 +1,8 @@
 """Counts per minute and hour, which is all that statistics read: ten million predictions are a few thousand of them.
 
 A document of `prediction_counts` is one version's minute or hour; one of `comparisons` is an hour of two versions
-that were asked the same. Latencies are kept as sum, sum of squares and a histogram whose bounds grow by a tenth.
+that were asked the same, since one was put beside the other. Latencies are kept as sum, sum of squares and a histogram
+whose bounds grow by a tenth.
 """
 
 from __future__ import annotations
@@ -68,9 +69,10 @@ class Tally:
             "kind": str(found.kind),
             "own": found.own.digest,
             "other": found.other.digest,
+            "since": found.since,
             "at": start,
         }
-        name = "|".join((*(str(value) for value in list(facts.values())[:5]), f"{start:%Y-%m-%dT%H}"))
+        name = "|".join((*(str(value) for value in list(facts.values())[:6]), f"{start:%Y-%m-%dT%H}"))
         self._facts[COMPARISONS, name] = facts
         sums = self._sums[COMPARISONS, name]
         sums["n"] += 1

@@ -20,11 +20,12 @@ from sacristy.targets.routes import Route, ShareKind
 
 WAITING = 256
 THREADS = 2
+BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One request asked of both versions. Seconds; `agreed` of `compared` predictions; `failed`: a 5xx or no answer."""
+    """One request asked of both versions. Seconds; `agreed` of `compared` predictions; `failed`: it did not answer."""
 
     question: Question
     kind: ShareKind
@@ -36,6 +37,7 @@ class Comparison:
     other_failed: bool
     agreed: int
     compared: int
+    since: str  # when the two began to be compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class _Copy:
     answered: Answered
     kind: ShareKind
     to: Route
+    since: str
 
 
 class Shadow:
@@ -58,11 +61,11 @@ class Shadow:
     def offer(self, question: Question, answered: Answered) -> None:
         """Copy an answered prediction to whom it concerns. Never waits."""
         routed = answered.routed
-        if answered.by_canary:
-            self._put(_Copy(question, answered, ShareKind.CANARY, routed))
+        if answered.by_canary and routed.canary:
+            self._put(_Copy(question, answered, ShareKind.CANARY, routed, routed.canary.since))
         mirror = routed.mirror
         if mirror and not answered.by_canary and is_within(mirror, question.key):
-            self._put(_Copy(question, answered, ShareKind.MIRROR, mirror.route))
+            self._put(_Copy(question, answered, ShareKind.MIRROR, mirror.route, mirror.since))
 
     def _put(self, copy: _Copy) -> None:
         if not self._started:  # most gateways never have anything beside a stage
@@ -89,8 +92,9 @@ class Shadow:
         took_s = time.perf_counter() - start
         first, second = predictions_in(answered.answer.body), predictions_in(answer.body) if answer else None
         agreed, compared = agree(first, second) if first is not None and second is not None else (0, 0)
-        here = (answered.route, answered.took_s, answered.answer.status >= SERVER_ERROR)
-        there = (copy.to, took_s, answer is None or answer.status >= SERVER_ERROR)
+        said, other_said = answered.answer.status, answer.status if answer else SERVER_ERROR
+        here = (answered.route, answered.took_s, _failed(said, other_said))
+        there = (copy.to, took_s, _failed(other_said, said))
         own, other = (there, here) if copy.kind is ShareKind.CANARY else (here, there)
         return Comparison(
             copy.question,
@@ -103,4 +107,10 @@ class Shadow:
             other_failed=other[2],
             agreed=agreed,
             compared=compared,
+            since=copy.since,
         )
+
+
+def _failed(status: int, beside: int) -> bool:
+    """Say whether a version failed: by a 5xx, no answer, or by refusing what the other one answers."""
+    return status >= SERVER_ERROR or (status >= BAD_REQUEST and beside < BAD_REQUEST)

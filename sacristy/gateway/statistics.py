@@ -10,16 +10,18 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.database import Database
 
-from sacristy.gateway.counts import COMPARISONS, COUNTS, Span, floor, label_of_field, percentiles, sample
+from sacristy.gateway.counts import COMPARISONS, COUNTS, Span, bucket, floor, label_of_field, percentiles, sample
 from sacristy.gateway.intervals import means_differ, share, shares_differ
 from sacristy.names import Stage
-from sacristy.targets.routes import Route, Share
+from sacristy.operator.judging import Figures, Rate
+from sacristy.targets.routes import Route, Share, ShareKind
 
 Document = dict[str, Any]
-DEPLOYMENTS = "deployments"
 SHORT_H = 6.0  # below that a point for each minute, else for each hour
 SUMMED = ("answered", "refused", "failed", "instances", "feedback", "agreed", "timed", "ms", "ms2")
 MAPS = ("h", "labels")
+ASKED = ("n", "own_failed", "other_failed", "agreed", "compared")  # of two versions that were asked the same
+TIMED = tuple(f"{who}{what}" for who in ("own_", "other_") for what in ("timed", "ms", "ms2"))
 
 
 def statistics(
@@ -56,26 +58,40 @@ def beside(database: Database[Document], model: str, stage: Stage, route: Route)
 
 
 def _share(database: Database[Document], model: str, stage: Stage, own: Route, kind: str, beside: Share) -> Document:
-    other = beside.route
-    began = database[DEPLOYMENTS].find_one(
-        {"model": model, "stage": str(stage), "state": kind, "digest": other.digest}, sort=[("at", -1)]
-    )
-    since = began["at"] if began else None
-    query = {"model": model, "stage": str(stage), "kind": kind, "own": own.digest, "other": other.digest}
-    found = database[COMPARISONS].find(query | ({"at": {"$gte": floor(since, "hour")}} if since else {}))
-    names = ("n", "own_failed", "other_failed", "agreed", "compared")
-    total = _sum(found, names, tuple(f"{who}{what}" for who in ("own_", "other_") for what in ("timed", "ms", "ms2")))
+    other, total = beside.route, _sum(_compared(database, model, stage, own, kind, beside), ASKED, TIMED)
     n = int(total["n"])
     return {
         "version": other.version,
         "digest": other.digest,
         "percent": beside.percent,
-        "since": since,
+        "since": datetime.fromisoformat(beside.since) if beside.since else None,
         "requests": n,
         "agreement": share(int(total["agreed"]), int(total["compared"])),
         "failures": shares_differ(int(total["own_failed"]), n, int(total["other_failed"]), n),
         "latency_ms": means_differ(sample(total, "own_"), sample(total, "other_")),
     }
+
+
+def figures(database: Database[Document], key: tuple[str, Stage], own: Route, canary: Share, slow_ms: float) -> Figures:
+    """Return what is known of a canary, for who decides on it. Requests above `slow_ms` are slow, to within a tenth."""
+    found = list(_compared(database, *key, own, str(ShareKind.CANARY), canary))
+    total, most = _sum(found, ASKED, TIMED), bucket(slow_ms)
+    slow = sum(n for each in found for part, n in each.get("other_h", {}).items() if int(part) > most)
+    asked, compared = int(total["n"]), int(total["compared"])
+    return Figures(
+        requests=asked,
+        failed=Rate(**share(int(total["other_failed"]), asked)),
+        slow=Rate(**share(int(slow), int(total["other_timed"]))),
+        differing=Rate(**share(compared - int(total["agreed"]), compared)),
+    )
+
+
+def _compared(
+    database: Database[Document], model: str, stage: Stage, own: Route, kind: str, beside: Share
+) -> Iterable[Document]:
+    """Return what was counted of two versions since one was put beside the other."""
+    pair = {"own": own.digest, "other": beside.route.digest} | ({"since": beside.since} if beside.since else {})
+    return database[COMPARISONS].find({"model": model, "stage": str(stage), "kind": kind} | pair)
 
 
 def _version(total: Document, points: list[Document]) -> Document:

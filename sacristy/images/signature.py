@@ -97,12 +97,15 @@ def sign(content: bytes, key: ec.EllipticCurvePrivateKey) -> str:
 def attach(registry: Registry, repository: str, digest: str, keys: Keys) -> str:
     """Sign an image and put the signature beside it; return the signature manifest's digest. Twice changes nothing.
 
-    Signatures that others put there stay. Raises NotInitialised, or what the registry raises.
+    Signatures that others put there stay. Where the private key is not kept, one by it that is there already is enough.
+    Raises NotInitialised, or what the registry raises.
     """
+    before, layers = _found(registry, repository, digest)
+    if before and not keys.private_file.exists() and _is_ours(registry, repository, digest, keys):
+        return before
     content = payload(repository, digest)
     blob = described(content, PAYLOAD)
     mine = Descriptor(PAYLOAD, blob.digest, blob.size, {SIGNATURE: sign(content, keys.private())})
-    before, layers = _found(registry, repository, digest)
     if before and mine.as_json() in layers:
         return before
     config = _config([*layers, mine.as_json()])
@@ -130,6 +133,14 @@ def verify(registry: Registry, repository: str, digest: str, keys: Keys) -> None
     reasons = [_fault(registry, repository, digest, layer, public) for layer in layers[:MOST_SIGNATURES]]
     if "" not in reasons:
         raise SignatureInvalid(image=image, reason=reasons[-1] if reasons else "the signature manifest is empty")
+
+
+def _is_ours(registry: Registry, repository: str, digest: str, keys: Keys) -> bool:
+    try:
+        verify(registry, repository, digest, keys)
+    except (Unsigned, SignatureInvalid):
+        return False
+    return True
 
 
 def _fault(registry: Registry, repository: str, digest: str, layer: Json, key: ec.EllipticCurvePublicKey) -> str:

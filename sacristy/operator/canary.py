@@ -6,17 +6,24 @@ Both obey the rules of a deployment: only what passed its test, with a signature
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pymongo import DESCENDING
+
 from sacristy.errors import DeploymentFailed, NothingBeside, NothingDeployed, SameVersion
 from sacristy.names import Stage
 from sacristy.operator.bringup import Clock, bring_up, route_to
-from sacristy.operator.deployment import COLLECTION, Yard, answers, current, retire, standing_by
+from sacristy.operator.deployment import COLLECTION, Deployment, Yard, answers, current, deploy, retire, standing_by
 from sacristy.operator.strays import stop_strays
-from sacristy.release import evidence
+from sacristy.release import evidence, promotion
 from sacristy.release.lock import release_lock
 from sacristy.release.verdict import now
-from sacristy.targets.routes import RETRY_AFTER_S, Route, Share, ShareKind, set_share
+from sacristy.targets.routes import RETRY_AFTER_S, Route, Share, ShareKind, set_share, this_moment
 from sacristy.targets.target import Image, Progress
 
+ENDS = ("dropped", "withdrawn", "promoted")  # what became of a canary or mirror
 Percents = dict[ShareKind, float]
 
 
@@ -40,7 +47,7 @@ def put_beside(
         evidence.require(yard.database, image.digest, str(image))
         route = standing_by(yard, image, old) or _start(yard, image, stage, old, progress)
         for kind, percent in percents.items():
-            set_share(yard.settings.routes_file, model, stage, kind, Share(route, percent))
+            set_share(yard.settings.routes_file, model, stage, kind, Share(route, percent, this_moment()))
             _record(yard, model, stage, route, kind, why, percent)
         retire(yard, old)
     return route
@@ -55,12 +62,35 @@ def take_away(yard: Yard, model: str, stage: Stage, why: str) -> list[str]:
         old = current(yard, model, stage)
         if old is None or not old.shares:
             raise NothingBeside(model=model, stage=stage)
-        for kind in old.shares:
-            set_share(yard.settings.routes_file, model, stage, kind, None)
-        retire(yard, old)
-        for share in {share.route.instance: share for share in old.shares.values()}.values():
-            _record(yard, model, stage, share.route, "dropped", why)
-    return sorted({share.route.version for share in old.shares.values()})
+        return _take_away(yard, model, stage, old, old.shares, "dropped", why)
+
+
+def withdraw(yard: Yard, model: str, stage: Stage, digest: str, why: str) -> list[str]:
+    """Take the shares of one image away, because it does badly, and stop it; return its version, if it had any.
+
+    Raises ReleaseLocked.
+    """
+    with release_lock(yard.database, f"{model}:{stage}", "withdrawal of the canary", yard.user):
+        old = current(yard, model, stage)
+        shares = {kind: share for kind, share in old.shares.items() if share.route.digest == digest} if old else {}
+        return _take_away(yard, model, stage, old, shares, "withdrawn", why) if old else []
+
+
+def promote(yard: Yard, model: str, stage: Stage, route: Route, why: str) -> Deployment:
+    """Move a stage to the canary beside it, and let it answer for all of the stage.
+
+    Raises what promotion and deploy raise.
+    """
+    image = yard.registry.image(model, route.digest)
+    promotion.promote(yard.desk, image, stage, why)
+    _record(yard, model, stage, route, "promoted", why)
+    return deploy(yard, model, stage)
+
+
+def last_end(yard: Yard, model: str, stage: Stage) -> dict[str, Any] | None:
+    """Return the record of what became of the last canary or mirror of a stage."""
+    ended = {"model": model, "stage": str(stage), "state": {"$in": list(ENDS)}}
+    return yard.database[COLLECTION].find_one(ended, sort=[("at", DESCENDING)])
 
 
 def revive(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: None) -> None:
@@ -76,7 +106,18 @@ def revive(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: 
             set_share(yard.settings.routes_file, model, stage, kind, None)
             image = yard.registry.image(model, share.route.digest)
             route = standing_by(yard, image, current(yard, model, stage)) or _start(yard, image, stage, old, progress)
-            set_share(yard.settings.routes_file, model, stage, kind, Share(route, share.percent))
+            set_share(yard.settings.routes_file, model, stage, kind, replace(share, route=route))
+
+
+def _take_away(
+    yard: Yard, model: str, stage: Stage, old: Route, shares: Mapping[ShareKind, Share], state: str, why: str
+) -> list[str]:
+    for kind in shares:
+        set_share(yard.settings.routes_file, model, stage, kind, None)
+    retire(yard, old)
+    for share in {share.route.instance: share for share in shares.values()}.values():
+        _record(yard, model, stage, share.route, state, why)
+    return sorted({share.route.version for share in shares.values()})
 
 
 def _start(yard: Yard, image: Image, stage: Stage, old: Route | None, progress: Progress) -> Route:

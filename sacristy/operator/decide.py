@@ -15,12 +15,14 @@ Key = tuple[str, Stage]
 
 
 class Do(StrEnum):
-    """What the operator can do for a stage."""
+    """What the operator can do for a stage, or for the canary beside it."""
 
     DEPLOY = "deploy"
     REPAIR = "repair"
     SLEEP = "sleep"
     WAKE = "wake"
+    PROMOTE = "promote"
+    WITHDRAW = "withdraw"
 
 
 @dataclass(frozen=True)

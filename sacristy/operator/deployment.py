@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -176,12 +176,17 @@ def _unchanged(yard: Yard, deployment: Deployment) -> Deployment:
 
 
 def current(yard: Yard, model: str, stage: Stage) -> Route | None:
-    """Return where a stage's requests go now: as the target knows for all machines, else as this one remembers."""
+    """Return where a stage's requests go now: as the target knows for all machines, else as this one remembers.
+
+    What is beside it is this machine's own knowledge.
+    """
     known = read_routes(yard.settings.routes_file).get(model, {}).get(stage)
     found = yard.target.found(model, stage)
     if found is None or (known and (known.instance, known.url) == (found.name, found.url)):
         return known
-    return route_to(found)
+    shares = known.shares.items() if known else ()
+    kept: Any = {kind: share for kind, share in shares if share.route.digest != found.image.digest}
+    return replace(route_to(found), **kept)
 
 
 def answers(yard: Yard, route: Route) -> bool:

@@ -26,6 +26,7 @@ from sacristy.operator.lease import Lease
 from sacristy.operator.repair import repair
 from sacristy.operator.sleeping import LEARNT_S, NAPS, Naps
 from sacristy.operator.telemetry import Telemetry
+from sacristy.operator.trials import TRIALS, Measure, Trials
 from sacristy.operator.watch import Watch
 from sacristy.targets.kubernetes.publishing import Publisher
 from sacristy.targets.routes import Route, RoutesCache
@@ -50,7 +51,10 @@ def perform(yard: Yard, task: Task) -> Deployment:
 
 
 class Operator:
-    """`yards`: what deployments work with, by target; `default`: the target of stages that run nowhere yet."""
+    """`yards`: what deployments work with, by target; `default`: the target of stages that run nowhere yet.
+
+    `measure`: returns what is known of a canary; without it none is judged.
+    """
 
     def __init__(
         self,
@@ -63,12 +67,14 @@ class Operator:
         clock: Callable[[], float] = time.monotonic,
         perform: Perform = perform,
         publisher: Publisher | None = None,
+        measure: Measure | None = None,
     ) -> None:
         self.yards, self.default, self.models, self.watch, self.lease = yards, default, models, watch, lease
         self.telemetry = Telemetry(clock)
-        self.patience, self._roused = Patience(), Patience()  # the latter for what sleeps and wakes
+        self.patience, self._roused, self._tried = Patience(), Patience(), Patience()  # the latter: naps, canaries
         self._clock, self._perform, self._publisher = clock, perform, publisher
         self._naps = Naps(yards[default].database, LEARNT_S if publisher else 0.0)
+        self._trials = Trials(yards, measure) if measure else None
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="deploy")
         self._quick = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="wake")  # users wait: no deployment is in the way
         self._running: dict[Key, Future[None]] = {}
@@ -143,8 +149,9 @@ class Operator:
             if task and self.patience.allows(task, now):
                 tasks.append(task)
         taken = {*busy, *(task.key for task in tasks)}
-        naps = [task for task in self._naps.due(routes) if task.key not in taken]
-        return [*tasks, *(task for task in naps if self._roused.allows(task, now))]
+        trials = self._trials.due(routes, self.watch.wishes) if self._trials else []
+        others = [task for task in [*trials, *self._naps.due(routes)] if task.key not in taken]
+        return [*tasks, *(task for task in others if self._patience(task).allows(task, now))]
 
     def _survey(self, routes: Mapping[str, Mapping[str, Route]], busy: Set[Key]) -> dict[str, str]:
         """Return what is wrong with the instances of all stages that nobody works on, asking each target once."""
@@ -201,13 +208,17 @@ class Operator:
         if task.do in NAPS:
             self._naps.perform(yard, task)
             return "done"
+        if task.do in TRIALS:
+            return "done" if self._trials and self._trials.perform(task) else "unchanged"
         made = self._perform(yard, task)
         self.watch.wishes[task.key] = made.image.digest  # the stage may have moved on meanwhile
         log.info("%s:%s is %s", task.model, task.stage, made.image)
         return "done" if made.changed else "unchanged"
 
     def _patience(self, task: Task) -> Patience:
-        """A version that does not come up is no reason to let the one before it sleep."""
+        """A version that does not come up is no reason to let the one before it sleep, nor a canary for a repair."""
+        if task.do in TRIALS:
+            return self._tried
         return self._roused if task.do in NAPS else self.patience
 
     def _remember(self) -> None:
@@ -234,6 +245,6 @@ class Operator:
     def _tell(self, took_s: float) -> None:
         self.telemetry.leads.set(self._led)
         self.telemetry.stages.set(len(self.watch.wishes))
-        self.telemetry.failing.set(self.patience.failing + self._roused.failing)
+        self.telemetry.failing.set(self.patience.failing + self._roused.failing + self._tried.failing)
         self.telemetry.away.set(bool(self.watch.away))
         self.telemetry.turned(took_s)

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,14 @@ class ShareKind(StrEnum):
 
 @dataclass(frozen=True)
 class Share:
-    """A second version beside the one of the stage. `percent` of the requests, above 0, at most 100."""
+    """A second version beside the one of the stage. `percent` of the requests, above 0, at most 100.
+
+    `since`: when it began to be compared with the stage's own version, ISO 8601; empty in an older table.
+    """
 
     route: Route
     percent: float
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,11 @@ class Route:
 Routes = dict[str, dict[str, Route]]
 
 
+def this_moment() -> str:
+    """Return the time as a share has it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 def read_routes(path: Path) -> Routes:
     """Return routes[model][stage]; empty before the first deployment. Raises StateDamaged."""
     try:
@@ -92,6 +102,7 @@ def set_route(path: Path, model: str, stage: Stage, route: Route | None) -> None
     """Point a model's stage at an instance (or at none), for every request from now on. Atomic.
 
     Shares stay, but for those of the same digest: that is the stage's own from now on. Without a route there are none.
+    Beside another version than before they begin anew.
     Raises PathNotWritable or StateDamaged.
     """
 
@@ -99,6 +110,8 @@ def set_route(path: Path, model: str, stage: Stage, route: Route | None) -> None
         if not route or not old:
             return route
         kept: Any = {kind: share for kind, share in old.shares.items() if share.route.digest != route.digest}
+        if route.digest != old.digest:
+            kept = {kind: replace(share, since=this_moment()) for kind, share in kept.items()}
         return replace(route.alone, **kept)
 
     _change(path, model, stage, change)
@@ -135,14 +148,19 @@ def _change(path: Path, model: str, stage: Stage, change: Callable[[Route | None
 def _route(found: dict[str, Any]) -> Route:
     shares = {kind: found.get(kind) for kind in ShareKind}
     given: Any = {
-        str(kind): Share(Route(**share["route"]), share["percent"]) for kind, share in shares.items() if share
+        str(kind): Share(Route(**share["route"]), share["percent"], share.get("since", ""))
+        for kind, share in shares.items()
+        if share
     }
     return Route(**{name: value for name, value in found.items() if name not in list(ShareKind)}, **given)
 
 
 def _plain(route: Route) -> dict[str, Any]:
     plain = {name: value for name, value in asdict(route).items() if name not in list(ShareKind)}
-    shares = {kind: {"route": _plain(share.route), "percent": share.percent} for kind, share in route.shares.items()}
+    shares = {
+        kind: {"route": _plain(share.route), "percent": share.percent, "since": share.since}
+        for kind, share in route.shares.items()
+    }
     if not route.idle_s:
         del plain["idle_s"]  # gateways of an earlier version do not know the word
     return plain | shares

@@ -66,7 +66,7 @@ def operators(shop, unused_ports):
         each.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def unused_ports():
     import socket
 

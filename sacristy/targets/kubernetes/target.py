@@ -234,9 +234,10 @@ class KubernetesTarget(Target):
 
     def _url(self, service: Json) -> str:
         spec = service["spec"]
-        if self.settings.cluster.expose == "NodePort":
-            return f"http://{self.settings.cluster.node_address}:{spec['ports'][0]['nodePort']}"
-        return f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}"
+        (port,) = spec["ports"]
+        if self.settings.cluster.expose == "NodePort" and "nodePort" in port:  # else it was exposed otherwise until now
+            return f"http://{self.settings.cluster.node_address}:{port['nodePort']}"
+        return f"http://{spec['clusterIP']}:{port['port']}"
 
 
 def pulled_from(settings: Settings) -> str:

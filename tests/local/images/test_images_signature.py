@@ -128,6 +128,16 @@ def test_without_keys_the_next_command_is_told(built, image, tmp_path):
         signature.attach(built, "toy", image.digest, keys_of(tmp_path / "nothing"))
 
 
+def test_where_the_private_key_is_not_kept_what_is_signed_stays_so_and_no_more(built, image, keys):
+    made = signature.attach(built, "toy", image.digest, keys)
+    keys.private_file.unlink()
+    assert signature.attach(built, "toy", image.digest, keys) == made
+    empty = built.put_manifest("toy", json.dumps(built.manifest("toy", made) | {"layers": []}).encode())
+    built.tag("toy", signature.signature_tag(image.digest), empty)
+    with pytest.raises(NotInitialised):
+        signature.attach(built, "toy", image.digest, keys)
+
+
 def test_signatures_are_no_versions_and_no_stages(built, image, keys):
     before = built.versions("toy"), built.stages("toy"), built.repositories()
     signature.attach(built, "toy", image.digest, keys)

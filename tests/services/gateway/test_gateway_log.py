@@ -16,8 +16,10 @@ from pymongo.errors import OperationFailure
 
 from sacristy.gateway import proxy as proxies
 from sacristy.gateway.app import create_app
-from sacristy.gateway.counts import COUNTS, Of, Tally, field_of
-from sacristy.gateway.proxy import Proxy
+from sacristy.gateway.counts import COMPARISONS, COUNTS, Of, Tally, field_of
+from sacristy.gateway.proxy import Proxy, Question
+from sacristy.gateway.shadow import Comparison
+from sacristy.gateway.statistics import figures
 from sacristy.gateway.upstream import Answer
 from sacristy.names import Stage
 from sacristy.settings import Role, Settings
@@ -232,6 +234,22 @@ def test_a_mirror_is_compared_and_never_heard(make: Callable[..., House]) -> Non
     assert (found["mirror"]["agreement"]["value"], found["mirror"]["failures"]["difference"]) == (1.0, 0.0)
     assert found["canary"] is None
     assert set(house.numbers()["versions"]) == {"1"}
+
+
+def test_of_a_canary_only_what_was_counted_since_it_began_is_told(make: Callable[..., House]) -> None:
+    house = make()
+    own, other = house.point("1"), Route("http://v2", "2", "sha256:" + "2" * 64, 2, "process", "i2")
+    asked, tally = Question(house.model, Stage.PRODUCTION, "/predict"), Tally()
+    good, failing = ("now", 0.01, False, 1), ("now", 2.0, True, 0)
+    for since, seconds, failed, agreed in (("before", 9.0, True, 0), *[good] * 9, failing):
+        pair = Comparison(asked, ShareKind.CANARY, own, other, 0.01, seconds, False, failed, agreed, 1, since)
+        tally.compare(pair, datetime.now(UTC))
+    house.database[COMPARISONS].bulk_write(tally.operations()[COMPARISONS])
+    share = Share(other, 10.0, "now")
+    found = figures(house.database, (house.model, Stage.PRODUCTION), own, share, 1000.0)
+    assert (found.requests, found.failed.value, found.differing.value) == (10, 0.1, 0.1)
+    assert (found.slow.value, found.slow.n) == (0.0, 9)  # how long a failure takes says nothing
+    assert figures(house.database, (house.model, Stage.PRODUCTION), own, share, 5.0).slow.value == 1.0
 
 
 def test_a_year_of_a_busy_model_is_answered_at_once(make: Callable[..., House]) -> None:

@@ -128,6 +128,16 @@ def test_what_a_canary_answered_the_own_version_is_asked_too(make: Make) -> None
     assert asked == ["other", "own"]
 
 
+def test_to_refuse_what_the_own_version_answers_is_a_failure(make: Make) -> None:
+    refused = Answer(422, {}, b"")
+    proxy, _ = make(ShareKind.CANARY, 100.0, own=ONE, other=refused)
+    (found,) = compared(proxy, proxy.ask(QUESTION))
+    assert (found.own_failed, found.other_failed) == (False, True)
+    proxy, _ = make(ShareKind.CANARY, 100.0, own=refused, other=refused)
+    (found,) = compared(proxy, proxy.ask(QUESTION))
+    assert (found.own_failed, found.other_failed) == (False, False)
+
+
 def test_a_full_queue_drops_copies_and_counts_them(make: Make) -> None:
     proxy, _ = make(ShareKind.MIRROR, 100.0, own=ONE)
     answered = proxy.ask(QUESTION)

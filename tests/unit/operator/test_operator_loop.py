@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from sacristy import waiting
-from sacristy.errors import PodNotStarted, ReleaseLocked
+from sacristy.errors import ApprovalMissing, PodNotStarted, ReleaseLocked
 from sacristy.names import Stage, Version
 from sacristy.operator.decide import Do, Task
 from sacristy.operator.deployment import Deployment
@@ -152,3 +152,27 @@ def test_a_version_that_does_not_come_up_keeps_nobody_from_waking_the_one_before
     assert len(world.turns(5)) == 1
     assert set(woken) == {asked}
     assert world.operator.patience.failing == 1
+
+
+def test_a_canary_that_waits_for_a_second_person_is_asked_for_seldom_and_holds_up_nothing(world):
+    asked, due = [], Task(Do.PROMOTE, *KEY, "sha256:" + "c" * 64, "it sang")
+
+    def perform(task):
+        asked.append(task)
+        raise ApprovalMissing(image="news:3", stage="production", wanted=1, found=0, user="operator")
+
+    world.operator._trials = SimpleNamespace(due=lambda *_: [due], perform=perform)
+    assert world.turns(30) == []
+    assert 2 <= len(asked) <= 3
+    world.watch.wishes[KEY] = NEW
+    assert [task.do for task in world.turns(2)] == [Do.DEPLOY]
+
+
+def test_a_canary_is_left_alone_while_its_stage_moves(world):
+    asked, due = [], Task(Do.WITHDRAW, *KEY, "sha256:" + "c" * 64, "it crowed")
+    world.operator._trials = SimpleNamespace(due=lambda *_: [due], perform=asked.append)
+    world.watch.wishes[KEY] = NEW
+    assert [task.do for task in world.turns(1)] == [Do.DEPLOY]
+    assert asked == []
+    world.turns(1)
+    assert asked == [due]

@@ -9,6 +9,7 @@ from sacristy.images.manifest import WEIGHTS
 from sacristy.names import Version
 from sacristy.settings import Settings
 from sacristy.targets.kubernetes.lookup import Lookup
+from sacristy.targets.kubernetes.target import KubernetesTarget
 from sacristy.targets.target import Image
 
 DIGEST = "sha256:" + "ab" * 32
@@ -59,3 +60,17 @@ def test_what_cannot_be_said_of_one_image_holds_up_no_other(look):
     with pytest.raises(NotForPods):
         here.fetching(IMAGE)
     assert [here.knows(IMAGE), look(None).knows(IMAGE)] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("expose", "port", "url"),
+    [
+        ("NodePort", {"port": 80, "nodePort": 31000}, "http://127.0.0.1:31000"),
+        ("NodePort", {"port": 80}, "http://10.0.0.7:80"),  # exposed otherwise until the operator has looked
+        ("ClusterIP", {"port": 80, "nodePort": 31000}, "http://10.0.0.7:80"),
+    ],
+)
+def test_a_service_is_reached_as_it_can_be_now(tmp_path, expose, port, url):
+    settings = Settings(project=tmp_path, cluster={"expose": expose, "node_address": "127.0.0.1"})
+    target = KubernetesTarget(settings, Registry(None))
+    assert target._url({"spec": {"clusterIP": "10.0.0.7", "ports": [port]}}) == url

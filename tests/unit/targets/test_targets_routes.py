@@ -50,7 +50,20 @@ def test_another_version_for_the_stage_leaves_the_share(tmp_path):
     set_share(path, "digits", Stage.PRODUCTION, ShareKind.CANARY, Share(SECOND, 10.0))
     third = replace(ROUTE, digest="sha256:z", instance="digits-production-3")
     set_route(path, "digits", Stage.PRODUCTION, third)
-    assert read_routes(path)["digits"]["production"] == replace(third, canary=Share(SECOND, 10.0))
+    found = read_routes(path)["digits"]["production"]
+    assert found.alone == third
+    assert (found.canary.route, found.canary.percent) == (SECOND, 10.0)
+
+
+def test_beside_another_version_a_share_begins_anew(tmp_path):
+    path = tmp_path / "routes.json"
+    began = "2026-01-01T00:00:00.000+00:00"
+    set_route(path, "digits", Stage.PRODUCTION, ROUTE)
+    set_share(path, "digits", Stage.PRODUCTION, ShareKind.CANARY, Share(SECOND, 10.0, began))
+    set_route(path, "digits", Stage.PRODUCTION, replace(ROUTE, instance="digits-production-4"))
+    assert read_routes(path)["digits"]["production"].canary.since == began
+    set_route(path, "digits", Stage.PRODUCTION, replace(ROUTE, digest="sha256:z"))
+    assert read_routes(path)["digits"]["production"].canary.since > began
 
 
 def test_a_share_that_becomes_the_stages_own_is_no_share_any_more(tmp_path):
