@@ -11,6 +11,7 @@ is measured is the real operator, its real question to MongoDB, and the real com
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -48,12 +49,15 @@ def main() -> None:
 
 
 def rollouts(clone, versions, load, times, model):
-    """Let production go to and fro while somebody asks; return the table of the parts, medians in seconds."""
+    """Let production go to and fro while somebody asks; return the table of the parts, medians in seconds.
+
+    Ctrl-C ends it before its time; what was measured is told.
+    """
     from story import ask
 
-    parts, backs = {}, []
+    parts, backs, done = {}, [], 0
     ask(load.url, load.body, load.token)  # what fails without any rollout says nothing
-    with load:
+    with load, contextlib.suppress(KeyboardInterrupt):
         for number in range(times):
             start = time.monotonic()
             back = number % 2 == 1
@@ -67,10 +71,12 @@ def rollouts(clone, versions, load, times, model):
             for name, seconds in made["parts"].items():
                 parts.setdefault(name, []).append(seconds)
             parts.setdefault("the whole command", []).append(time.monotonic() - start)
+            done += 1
+            print(f"{done} of {times}, {len(load.failures)} requests failed", file=sys.stderr)
     rows = [f"| {name} | {statistics.median(each):.2f} | {max(each):.2f} |" for name, each in parts.items()]
     rows.append(f"| rollback, parts together | {statistics.median(backs):.2f} | {max(backs):.2f} |")
     asked = len(load.versions) + len(load.failures)
-    told = f"\n\n{times} rollouts, {asked:,} requests while they went on, {len(load.failures)} failed"
+    told = f"\n\n{done} rollouts, {asked:,} requests while they went on, {len(load.failures)} failed"
     told += f"; {astray} connections went astray in the rig's proxy" if (astray := getattr(load, "astray", 0)) else ""
     told += "".join(f"\n- {reason}" for reason in sorted(set(load.failures)))
     return "| part | median s | worst s |\n|---|---|---|\n" + "\n".join(rows) + told
@@ -105,8 +111,6 @@ class clustered:
     """A clone, a cluster, and two versions of the stories' own model."""
 
     def __enter__(self):
-        import contextlib
-
         import rig
         from lampshop import Shop
         from services.conftest import Mongod, find_mongod
