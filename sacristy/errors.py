@@ -1057,6 +1057,20 @@ class RunLostWithPod(SacristyError):
     exit_code = 75
 
 
+class WorkersMissing(SacristyError):
+    """Not all workers of a training came to be, so that none of them has begun."""
+
+    what = "{missing} did not come within {waited_s} s; nothing was trained"
+    next = "see what hinders their pods: kubectl describe pods; fewer training.workers of model.toml need less room"
+
+
+class NoChief(SacristyError):
+    """Worker 0 of a training was not to be had, so that another worker has nobody to begin with."""
+
+    what = "worker 0 did not answer at {address} within {waited_s} s; nothing was trained"
+    next = "see what hinders its pod: kubectl describe pods; the pods of one Job must be able to talk to each other"
+
+
 # --- gateway: canaries, tokens, feedback ----------------------------------------------------------------------
 
 

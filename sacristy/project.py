@@ -54,6 +54,14 @@ class Serving(Section):
     timeout_s: Count = Field(default=30, description="longest prediction before its worker is replaced, seconds")
 
 
+class Training(Section):
+    """How the model is trained."""
+
+    workers: int = Field(
+        default=1, ge=1, le=256, description="pods, or processes here, that train together by torch.distributed"
+    )
+
+
 class Resources(Section):
     """What an instance may use at most; the docker and kubernetes targets hold it to that."""
 
@@ -187,6 +195,7 @@ class ModelFile(Section):
         default="image", description="where an instance finds them: in its image, or by digest in the store at start"
     )
     gates: Gates
+    training: Training = Training()
     serving: Serving = Serving()
     resources: Resources = Resources()
     kubernetes: Kubernetes = Kubernetes()
@@ -195,6 +204,18 @@ class ModelFile(Section):
     watch: Watch = Watch()
     privacy: Privacy = Privacy()
     search: Search = Search()
+
+    @property
+    def processes(self) -> int:
+        """How many processes each worker of a training is: one for every graphics processor, where there are several
+        workers. A model that is trained by one worker has all of its processors in one process.
+        """
+        return max(1, self.resources.gpu) if self.training.workers > 1 else 1
+
+    @property
+    def ranks(self) -> int:
+        """How many processes train together."""
+        return self.training.workers * self.processes
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,14 @@ from sacristy.images.wheelhouse import Variant
 SERVING = ("flask", "gunicorn", "pydantic", "orjson", "prometheus-client")
 TRAINING = ("sacred", "setuptools", "pymongo", "boto3", "gitpython", "filelock", "pydantic-settings")
 LEFT_OUT = {"test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "site-packages", "__pycache__"}
+UNUSED = {"torch/test", "torch/include", "torch/bin", "torch/testing"}
 HOME = Path("usr/local")
 PASSWD = b"nobody:x:65532:65532::/:/nonexistent\n"
 
 
-def push_environment(registry, lock_hash, packages, *, train=False):
+def push_environment(registry, lock_hash, packages, *, train=False, more=()):
     """Push the image for a lock; `packages` is a site-packages that has what is needed. Return its digest."""
-    own = dict(chosen(packages, SERVING + TRAINING if train else SERVING))
+    own = dict(chosen(packages, (*SERVING, *TRAINING, *more) if train else SERVING))
     needed = shared_by([path for path in own.values() if path.suffix == ".so"])
     layers = [layer(python() | {path.relative_to("/"): path for path in needed}), layer(own)]
     config = canonical(
@@ -99,7 +100,9 @@ def chosen(packages, names=SERVING):
         wanted += [canonical_name(re.match(r"[A-Za-z0-9._-]+", need)[0]) for need in needs]
         for file in dist.files or ():
             path = Path(dist.locate_file(file))
-            if ".." not in file.parts and path.suffix != ".pyc" and path.is_file():
+            if ".." in file.parts or path.suffix == ".pyc" or "/".join(file.parts[:2]) in UNUSED:
+                continue
+            if path.is_file():
                 yield HOME / "lib" / name / "site-packages" / file, path
 
 

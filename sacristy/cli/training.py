@@ -20,6 +20,7 @@ from sacristy.environments import ensure_environment, is_ready
 from sacristy.errors import RunNotArrived, SacristyError
 from sacristy.names import parse_model, parse_run
 from sacristy.project import Model
+from sacristy.ranks import training_command
 from sacristy.settings import Place
 from sacristy.tracking.checkpoints import resume_environment
 from sacristy.tracking.reproduce import continuing_words
@@ -89,7 +90,7 @@ def run_training(
     with steps(f"environment of {model.name} (a minute, once per lock)", quiet or quick):
         python = ensure_environment(bench.settings, model.lock)
     token = secrets.token_hex(16)
-    argv = [str(python), str(model.folder / "train.py"), *words]
+    argv = training_command(python, model.folder / "train.py", words, model.file.ranks)
     environment = training_environment(bench, token) | extra
     code = follow(argv, folder=bench.settings.project, environment=environment, quiet=quiet)
     return run_left(bench, model.name, token, code)
@@ -173,6 +174,7 @@ def show(
             ("result", record.result),
             ("continues run", _ours(record).get("parent")),
             ("repeats run", _ours(record).get("repeats")),
+            ("ranks", _ours(record).get("ranks")),
             ("trained on", _job(record)),
             *zip(("weights", "image", "stage", "deployed"), _release(record), strict=True),
         ]

@@ -15,6 +15,7 @@ from sacristy.commands import follow
 from sacristy.environments import ensure_environment
 from sacristy.errors import RunsUnsent, TrainingFailed
 from sacristy.names import parse_run
+from sacristy.ranks import training_command
 from sacristy.settings import Role
 from sacristy.tracking import reproduce as repeating
 from sacristy.tracking.database import connect
@@ -87,9 +88,8 @@ def _train_again(bench: Workbench, first: RunRecord, *, quiet: bool) -> RunRecor
         environment = os.environ | repeating.environment(bench.settings, folder, first)
         environment |= {"PYTHONPATH": str(folder), TOKEN: token}
         words = ["with", *repeating.config_words(first.config), "-c", f"repeats run {first.id}"]
-        code = follow(
-            [str(python), str(model / "train.py"), *words], folder=folder, environment=environment, quiet=quiet
-        )
+        argv = training_command(python, model / "train.py", words, first.ranks)
+        code = follow(argv, folder=folder, environment=environment, quiet=quiet)
     second = find_by_token(bench.database, token)
     if code or second is None:
         raise TrainingFailed(model=first.model, code=code, run=second.id if second else "none")

@@ -105,11 +105,22 @@ def dotted(kept: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def for_driver(
-    plan: Plan, trials: Trials, *, search: int, parallel: int, address: str, environment: str, folder: Path
+    plan: Plan,
+    trials: Trials,
+    *,
+    search: int,
+    parallel: int,
+    address: str,
+    environment: str,
+    ranks: int,
+    folder: Path,
 ) -> dict[str, Any]:
-    """Return what the driver is told: the plan, what is past and what is to be repeated. `environment`: the model's."""
+    """Return what the driver is told: the plan, what is past and what is to be repeated.
+
+    `environment`: the model's. `ranks`: processes of one trial, all of them on one machine.
+    """
     past, pending = trials.over(), trials.unfinished()
-    job = {name: getattr(plan, name) for name in ("model", "metric", "mode", "words", "cpu", "gpu")}
+    job = {name: getattr(plan, name) for name in ("model", "metric", "mode", "words", "cpu", "gpu")} | {"ranks": ranks}
     names = ("trials", "sampler", "seed", "mode", "space", "grace", "reduction")
     shared = {name: getattr(plan, name) for name in names}
     return shared | {

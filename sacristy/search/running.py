@@ -94,14 +94,15 @@ class Search:
 
     def _follow(self, driver: Driver, watch: Watch) -> None:
         """Take the driver's events to their end."""
-        lock = load_model(self.settings.project, self.plan.model).lock
+        model = load_model(self.settings.project, self.plan.model)
         plan = for_driver(
             self.plan,
             self.trials,
             search=self.root or 0,
             parallel=self.parallel,
             address=self.address,
-            environment=environment_folder(self.settings, lock).name,
+            environment=environment_folder(self.settings, model.lock).name,
+            ranks=model.file.ranks,
             folder=driver.folder,
         )
         driver.begin(plan)

@@ -19,6 +19,7 @@ from typing import Any
 
 from ray.tune import Trainable
 
+from sacristy.ranks import training_command
 from sacristy.search.following import Following
 from sacristy.search.space import training_words
 
@@ -118,7 +119,8 @@ def command(config: dict[str, Any], given: Any) -> list[str]:
     python = Path(given["SACRISTY_ENVIRONMENTS"], config["environment"], "venv", "bin", "python")
     script = Path(given["SACRISTY_PROJECT"], "models", config["model"], "train.py")
     comment = f"search {config['search']}, trial {config['number']}"
-    return [str(python), str(script), *training_words(config["words"], config["values"], comment)]
+    words = training_words(config["words"], config["values"], comment)
+    return training_command(python, script, words, config["ranks"])
 
 
 def environment(config: dict[str, Any], given: Any, token: str) -> dict[str, str]:

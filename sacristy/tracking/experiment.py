@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from sacristy import datasets, settings
+from sacristy import datasets, ranks, settings
 from sacristy.errors import OtherModelsName, SacristyError
 from sacristy.names import parse_model
 from sacristy.tracking.quiet_sacred import SETTINGS, Experiment
@@ -30,6 +30,8 @@ class RecordedExperiment(Experiment):
         run: Any = super()._create_run(*args, **kwargs)
         run.__class__ = RecordedRun  # Sacred has no hook for the class of its runs
         run.experiment = self
+        if ranks.rank():  # one training is one run, whatever it is trained by
+            run.unobserved = True
         return cast(RecordedRun, run)
 
     def run_commandline(self, argv: Any = None) -> Any:
@@ -40,6 +42,8 @@ class RecordedExperiment(Experiment):
     def run(self, command_name: str | None = None, *args: Any, **kwargs: Any) -> Any:
         """Run as Sacred does; but no run begins on data that is missing or not what data.dvc names."""
         try:
+            if ranks.world_size() > 1:
+                ranks.draw_alike()
             if command_name in (None, self.default_command):
                 require_own_name(settings.load().project, str(self.path), Path(str(self.base_dir)))
                 datasets.require(settings.load(), str(self.path))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sacristy import ranks
 from sacristy.errors import SacristyError
 from sacristy.project import load_model
 from sacristy.settings import Settings
@@ -35,6 +36,8 @@ def provenance(settings: Settings, name: str, script_folder: Path) -> tuple[dict
         run = os.environ.get(variable, "")
         if run.isdecimal():
             found[key] = int(run)
+    if ranks.world_size() > 1:
+        found["ranks"] = ranks.world_size()
     if token := os.environ.get(TOKEN):
         found["token"] = token
     for key, variable in (("trial", TRIAL), ("job", JOB)):

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-from sacristy import settings
+from sacristy import ranks, settings
 from sacristy.tracking.capture import Capture, shown
 from sacristy.tracking.journal import OUTPUT
 from sacristy.tracking.observer import JournalObserver
@@ -26,6 +26,7 @@ from sacristy.tracking.values import NotANumber, as_number
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 STDERR = 2
 TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
+AFTER_RANK_0_S = 5.0
 
 
 class Terminated(KeyboardInterrupt):
@@ -45,6 +46,8 @@ class RecordedRun(Run):
     def __call__(self, *args: Any) -> Any:
         """Run; SIGTERM, or the end of its terminal, ends it as INTERRUPTED with everything stored and exit code 143."""
         if self.unobserved:
+            if ranks.is_beside_rank_0():
+                _let_rank_0_end_first()
             return super().__call__(*args)
         name, folder = self.experiment.path, Path(self.experiment.base_dir)
         strict = self.experiment.on_full_disk == "stop"
@@ -132,3 +135,15 @@ def _terminations() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _let_rank_0_end_first() -> None:
+    """End a rank that records nothing some seconds after it is told to: rank 0 may need it for a step that it is in."""
+
+    def end_soon(number: int, _frame: FrameType | None) -> None:
+        ending = threading.Timer(AFTER_RANK_0_S, os._exit, [128 + number])
+        ending.daemon = True
+        ending.start()
+
+    for each in (*ENDINGS, signal.SIGINT):
+        signal.signal(each, end_soon)

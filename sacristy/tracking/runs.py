@@ -47,6 +47,11 @@ class RunRecord:
     document: dict[str, Any]
 
     @property
+    def ranks(self) -> int:
+        """How many processes trained together."""
+        return int((self.document.get("sacristy") or {}).get("ranks", 1))
+
+    @property
     def incomplete_because(self) -> str:
         """Why the run is not complete, in a few words; empty if it is."""
         journal = self.document.get("sacristy", {}).get("journal")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sacristy.weights.store import Store
 
 CATCHING_UP_S = 60.0  # for the last checkpoint of a pod that is being ended
 POLL_S = 1.0
+OVER = ("COMPLETED", "FAILED")  # of several workers, one that is lost may let the run of worker 0 fail
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,13 @@ class Start:
     environment: dict[str, str] = field(default_factory=dict)
     said: str = ""
     code: int | None = None
+    parent: int | None = None
+    checkpoint: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def news(self) -> dict[str, Any]:
+        """What other workers have to know in order to begin the same."""
+        return {"words": list(self.words), "parent": self.parent, "checkpoint": self.checkpoint}
 
 
 def settled(
@@ -53,30 +61,49 @@ def settled(
     return None
 
 
-def plan(run: RunRecord | None, words: Sequence[str], *, same_job: bool, store: Store, folder: Path) -> Start:
+def plan(
+    run: RunRecord | None,
+    words: Sequence[str],
+    *,
+    same_job: bool,
+    store: Store,
+    folder: Path,
+    over: Sequence[str] = OVER,
+) -> Start:
     """Return how a training begins after a former run, whose checkpoint is fetched into a folder.
+
+    `over`: the statuses of a run of the same Job after which nothing is trained.
 
     Raises NoCheckpoint where another Job's run is to go on that left none in the store, or what the store raises.
     """
     if run is None:
         return Start(words)
-    if same_job and run.status in ("COMPLETED", "FAILED"):
+    if same_job and run.status in over:
         said = f"run {run.id} of this Job is {run.status}: there is nothing to go on with"
         return Start(code=0 if run.status == "COMPLETED" else 1, said=said)
     checkpoint = kept(run.document.get("sacristy") or {})
     if not checkpoint and not same_job:
         raise NoCheckpoint(run=run.id, reason="the store has none of it", host="the machine that trained it")
-    going_on = continuing_words(words, run.config)
+    words = continuing_words(words, run.config)
     if not checkpoint:
-        return Start(going_on, said=f"run {run.id} of this Job left no checkpoint: trained anew")
+        return Start(words, said=f"run {run.id} of this Job left no checkpoint: trained anew")
+    return going_on({"words": words, "parent": run.id, "checkpoint": checkpoint}, store, folder)
+
+
+def going_on(news: Mapping[str, Any], store: Store, folder: Path) -> Start:
+    """Return how a training begins by what `Start.news` says, with the checkpoint fetched into a folder."""
+    words, parent, checkpoint = news["words"], news["parent"], news["checkpoint"]
+    if not checkpoint:
+        return Start(words)
     path = fetch_checkpoint(store, checkpoint, folder)
-    said = f"going on from checkpoint {checkpoint['number']} of run {run.id}"
-    return Start(going_on, {PARENT: str(run.id), CHECKPOINT: str(path)}, said)
+    said = f"going on from checkpoint {checkpoint['number']} of run {parent}"
+    given = {PARENT: str(parent), CHECKPOINT: str(path)}
+    return Start(words, given, said, parent=parent, checkpoint=checkpoint)
 
 
 def _patience_s(status: str, ours: dict[str, Any]) -> float:
     if status in ("RUNNING", "QUEUED"):
         return BEATS_MISSED_S
-    if status in ("COMPLETED", "FAILED"):
+    if status == "COMPLETED":
         return 0.0
     return 0.0 if int(kept(ours).get("number", 0)) >= noted_number(ours) else CATCHING_UP_S

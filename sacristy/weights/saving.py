@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sacristy import settings, tracking
+from sacristy import ranks, settings, tracking
 from sacristy.errors import NoWeights, WeightsRefused
 from sacristy.names import parse_file
 from sacristy.tracking.runs import WeightsFile
@@ -24,9 +24,12 @@ def save(
 
     All files are checked before the first is stored, and noted after the last, so a failure leaves the run
     without weights and never with some of them. `golden.json` and `heldout.jsonl` are kept for judging.
+    Of several ranks only 0 stores anything: the others get an empty list.
     On a terminal a bar shows how far it is, unless `progress` is told that instead.
     Raises NoWeights, WeightsRefused, InvalidName or PathNotWritable.
     """
+    if ranks.rank():
+        return []
     paths = weights_files(Path(folder))
     store = store or open_store(settings.load().weights_location)
     sized = [(path, path.stat().st_size) for path in paths]

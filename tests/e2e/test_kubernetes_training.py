@@ -30,20 +30,20 @@ class Trainings:
         self.clone = copy.copy(shop.clone)
         self.clone.environment = shop.clone.environment | given
 
-    def words(self, *words):
-        return ("train", "wick", "--on", "kubernetes", *(("with", *words) if words else ()))
+    def words(self, *words, model="wick"):
+        return ("train", model, "--on", "kubernetes", *(("with", *words) if words else ()))
 
     def train(self, *words):
         return self.clone.json(*self.words(*words))
 
-    def start(self, *words, printed):
+    def start(self, *words, printed, model="wick"):
         """Start a training and return the command, once its run has a checkpoint with number 3."""
         with printed.open("wb") as out:
-            argv = [str(SACRISTY), *self.words(*words)]
+            argv = [str(SACRISTY), *self.words(*words, model=model)]
             command = subprocess.Popen(
                 argv, cwd=self.clone.folder, env=self.clone.environment, stdout=out, stderr=subprocess.STDOUT
             )
-        newest = {"experiment.name": "wick", "status": "RUNNING", "sacristy.checkpoint.number": 3}
+        newest = {"experiment.name": model, "status": "RUNNING", "sacristy.checkpoint.number": 3}
         self.until(lambda: self.database.runs.count_documents(newest), printed)
         return command
 
@@ -53,13 +53,13 @@ class Trainings:
             assert time.monotonic() < deadline, printed and printed.read_text()
             time.sleep(0.2)
 
-    def left(self):
+    def left(self, model="wick"):
         """Wait until nothing of a Job is left but its run."""
-        names = ("get", "jobs,pods,secrets", "--output", "name")
-        self.until(lambda: "train-wick" not in self.rig.kubectl(*PLACE, *names))
+        names = ("get", "jobs,pods,secrets,services,networkpolicies", "--output", "name")
+        self.until(lambda: f"train-{model}" not in self.rig.kubectl(*PLACE, *names))
 
-    def newest(self, count):
-        return list(self.database.runs.find({"experiment.name": "wick"}).sort("_id", -1).limit(count))
+    def newest(self, count, model="wick"):
+        return list(self.database.runs.find({"experiment.name": model}).sort("_id", -1).limit(count))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,8 @@ def trainings(shop, mongod, ceph):  # noqa: F811 - the fixture
         (secrets / f"mongodb-{role}").write_text(mongod.passwords[role])
     for user in ("training", "serving"):
         shutil.copy(ceph.home / "secrets" / f"ceph-{user}", secrets / f"ceph-{user}")
-    add_wick(shop)
+    packages = add_wick(shop)
+    add_choir(shop, packages)
     database = Forward(rig.NODE, ("127.0.0.1", mongod.port))
     store = FaultyGateway(ceph.s3_endpoint, ceph.s3_ca, rig.NODE)  # with no fault: it takes the TLS off
     given = {
@@ -93,6 +94,22 @@ def add_wick(shop):
     (packages,) = Path(shop.clone.json("env", "make", "wick")["wick"]).parents[1].glob("lib/python3*/site-packages")
     registry = shop.server.registry()
     push_environment(registry, hashlib.sha256((there / "Pipfile.lock").read_bytes()).hexdigest(), packages, train=True)
+    registry.close()
+    return packages
+
+
+def add_choir(shop, packages):
+    """Commit the model of two workers, and push an environment image that has torch, for a lock of its own."""
+    there = shop.clone.folder / "models" / "choir"
+    shutil.copytree(ROOT / "tests" / "choir", there, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "models" / "digits" / "Pipfile", there / "Pipfile")
+    lock = (ROOT / "models" / "digits" / "Pipfile.lock").read_bytes() + b"\n"
+    (there / "Pipfile.lock").write_bytes(lock)
+    shop.clone.git("add", "models/choir")
+    shop.clone.git("commit", "-m", "model choir")
+    registry = shop.server.registry()
+    more = ("torch", "numpy", "safetensors")
+    push_environment(registry, hashlib.sha256(lock).hexdigest(), packages, train=True, more=more)
     registry.close()
 
 
@@ -155,3 +172,24 @@ def test_what_pods_cannot_reach_or_is_in_no_commit_is_refused_before_anything_is
     _, said = trainings.clone.run(*trainings.words(), code=1)
     script.write_text(before)
     assert "what wick is trained from differs from the last commit" in said
+
+
+def test_two_pods_train_together_and_where_one_is_deleted_both_go_on(trainings, tmp_path):
+    printed = tmp_path / "printed"
+    command = trainings.start("epochs=5", "stands_at=3", printed=printed, model="choir")
+    second = "dev.sacristy.model=choir,dev.sacristy.worker=1"
+    trainings.rig.kubectl(*PLACE, "delete", "pods", "--selector", second, "--wait=false")
+    code, said = command.wait(240), printed.read_text()
+    after, before = trainings.newest(2, "choir")
+    assert code == 0, said
+    assert (before["status"], after["status"]) == ("INTERRUPTED", "COMPLETED")
+    assert (after["sacristy"]["parent"], after["sacristy"]["ranks"]) == (before["_id"], 2)
+    assert after["result"]["ranks"] == 2
+    for line in (
+        "worker 1 was lost",
+        f"going on from checkpoint 3 of run {before['_id']}",
+        "[rank 1] epoch 5 at rank 1",
+    ):
+        assert line in said
+    assert [file["name"] for file in after["sacristy"]["weights"]] == ["model.safetensors"]
+    trainings.left("choir")

@@ -143,6 +143,13 @@ class Cluster:
         return str(self._client.configuration.host)
 
     @cached_property
+    def version(self) -> tuple[int, int]:
+        """Its version of Kubernetes, such as (1, 36). Raises ClusterAway or ClusterRefused."""
+        said = self._ask("GET", "/version").json
+        major, minor = (int("".join(filter(str.isdigit, said[part]))) for part in ("major", "minor"))  # "20+" of some
+        return major, minor
+
+    @cached_property
     def _client(self) -> Any:
         """Log in. The client is imported here: it takes a second, which commands that need no cluster save."""
         from kubernetes import client, config

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sacristy.errors import ClusterAway, ClusterRefused, JobEnded, PodNotStarted
+from sacristy.targets.kubernetes import workers
 from sacristy.targets.kubernetes.candidates import pull_secret
 from sacristy.targets.kubernetes.cluster import Cluster
 from sacristy.targets.kubernetes.diagnosis import Hindrance, has_begun, hindrance
 from sacristy.targets.kubernetes.manifests import service_account
 from sacristy.targets.kubernetes.training import GRACE_S, TOLD_TO_END, Training, job, job_secret, no_callers
+from sacristy.targets.kubernetes.workers import number_of
 from sacristy.targets.kubernetes.workload import JOB, Json
 
 BATCH = "batch/v1"
@@ -31,12 +33,37 @@ def start(cluster: Cluster, training: Training, login: tuple[str, str]) -> None:
         cluster.apply(pull_secret(training, login))
     cluster.apply(service_account(training))
     cluster.apply(no_callers(training))
-    made = cluster.create(job(training))
+    if training.workers == 1:
+        _with_what_it_owns(cluster, training, job(training), lambda _: None)
+    elif cluster.version >= workers.INDEXED_SINCE:
+        indexed = workers.indexed_job(training)
+        _with_what_it_owns(cluster, training, indexed, lambda made: _create_named(cluster, training, made))
+    else:
+        first = workers.worker_job(training, 0)
+        _with_what_it_owns(cluster, training, first, lambda made: _create_others(cluster, training, made))
+
+
+def _with_what_it_owns(cluster: Cluster, training: Training, wanted: Json, beside: Callable[[Json], None]) -> None:
+    made = cluster.create(wanted)
     try:
         cluster.create(job_secret(training, made))
+        beside(made)
     except BaseException:
         end(cluster, training)
         raise
+
+
+def _create_named(cluster: Cluster, training: Training, made: Json) -> None:
+    cluster.create(workers.names(training, made))
+    cluster.create(workers.among_themselves(training, made))
+
+
+def _create_others(cluster: Cluster, training: Training, made: Json) -> None:
+    """Make the Jobs of workers 1 and on, on a cluster without Indexed Jobs. They go with that of worker 0."""
+    service = cluster.create(workers.address_of_chief(training, made))
+    cluster.create(workers.among_themselves(training, made))
+    for number in range(1, training.workers):
+        cluster.create(workers.worker_job(training, number, service["spec"]["clusterIP"], made))
 
 
 def end(cluster: Cluster, training: Training) -> None:
@@ -45,7 +72,7 @@ def end(cluster: Cluster, training: Training) -> None:
 
 
 def pods(cluster: Cluster, training: Training) -> list[Json]:
-    """Return a Job's pods, the oldest first."""
+    """Return a training's pods, the oldest first; of several workers, those of all."""
     found = cluster.each("Pod", training.namespace, {JOB: training.name})
     return sorted(found, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
 
@@ -82,16 +109,17 @@ class Follower:
     def until_gone(self, patience_s: float = GRACE_S + 30.0) -> None:
         """Show the last lines of a Job that was taken away, until it has no pod any more."""
         deadline = time.monotonic() + patience_s
-        while (found := pods(self.cluster, self.training)) and time.monotonic() < deadline:
-            if found[-1]["metadata"]["name"] != self._pod:
+        while (every := pods(self.cluster, self.training)) and time.monotonic() < deadline:
+            found = [pod for pod in every if not number_of(pod)]
+            if found and found[-1]["metadata"]["name"] != self._pod:
                 self._turn_to(found)
-            if has_begun(found[-1]):
+            if found and has_begun(found[-1]):
                 self._show_lines()
             time.sleep(POLL_S)
 
     def _look(self) -> int | None:
         """Show what is new; return the exit code if the training has ended by itself."""
-        found = pods(self.cluster, self.training)
+        found = self._of_chief(pods(self.cluster, self.training))
         current = next((pod for pod in found if pod["metadata"]["name"] == self._pod), None)
         if current is None or (is_lost(current) and current is not found[-1]):
             current = self._turn_to(found)
@@ -108,8 +136,16 @@ class Follower:
                 self._require_job()
                 return None
             return code
-        self._require_hope(hindrance(current))
+        self._require_hope(hindrance(current), self._pod)
         return None
+
+    def _of_chief(self, every: list[Json]) -> list[Json]:
+        """Return the pods of worker 0, which shows what all print; say what one of the others waits for."""
+        newest = {number_of(pod): pod for pod in every if not is_lost(pod)}
+        for number, pod in newest.items():
+            if number and not has_begun(pod):
+                self._require_hope(hindrance(pod), pod["metadata"]["name"], f"worker {number} waits: ")
+        return [pod for pod in every if not number_of(pod)]
 
     def _turn_to(self, found: list[Json]) -> Json | None:
         """Go over to the newest pod; the one before was lost."""
@@ -141,15 +177,15 @@ class Follower:
             if condition["type"] == "Failed" and condition["status"] == "True":
                 raise JobEnded(job=self.training.name, reason=condition.get("message") or condition.get("reason"))
 
-    def _require_hope(self, found: Hindrance | None) -> None:
+    def _require_hope(self, found: Hindrance | None, pod: str, before: str = "waiting: ") -> None:
         """Say what a pod waits for; raise PodNotStarted if it waits in vain."""
         if found is None:
             return
         if not found.passing:
-            mend = found.mend or f"kubectl -n {self.training.namespace} describe pod {self._pod}"
+            mend = found.mend or f"kubectl -n {self.training.namespace} describe pod {pod}"
             raise PodNotStarted(image=self.training.reference, reason=found.reason, mend=mend, lacks_gpu=False)
         if found.kind != "NotMade":  # its Secret is a moment younger than itself
-            self._say(f"waiting: {found.reason}")
+            self._say(f"{before}{found.reason}")
 
     def _say(self, line: str) -> None:
         if line != self._told:

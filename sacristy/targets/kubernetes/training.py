@@ -69,6 +69,11 @@ class Training:
         return namespace_of(self.cluster, TRIALS)
 
     @property
+    def workers(self) -> int:
+        """How many pods train together."""
+        return self.file.training.workers
+
+    @property
     def reference(self) -> str:
         """What the nodes pull."""
         return f"{self.registry}/{self.repository}@{self.digest}"
@@ -127,12 +132,16 @@ def pod(training: Training) -> Json:
 
 def job_secret(training: Training, owner: Json) -> Json:
     """Return the Secret of this Job alone. `owner`: the Job as the cluster has it; with it the Secret goes."""
-    about = owner["metadata"]
-    owned = {"apiVersion": "batch/v1", "kind": "Job", "name": about["name"], "uid": about["uid"]}
     data = {key: base64.b64encode(value.encode()).decode() for key, value in training.secret.items()}
-    metadata: Json = {"name": training.name, "namespace": training.namespace, "labels": dict(OURS)}
-    metadata["ownerReferences"] = [owned]
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": owned(training, owner), "type": "Opaque", "data": data}
+
+
+def owned(training: Training, owner: Json, name: str = "") -> Json:
+    """Return the metadata of what goes with a Job."""
+    about = owner["metadata"]
+    metadata = shared_metadata(training, name or training.name)
+    by = {"apiVersion": "batch/v1", "kind": "Job", "name": about["name"], "uid": about["uid"]}
+    return metadata | {"ownerReferences": [by]}
 
 
 def no_callers(training: Training) -> Json:

@@ -11,6 +11,7 @@ from sacristy.targets.kubernetes.fetching import secret
 from sacristy.targets.kubernetes.manifests import manifests
 from sacristy.targets.kubernetes.pods import candidate
 from sacristy.targets.kubernetes.training import job, job_secret, no_callers
+from sacristy.targets.kubernetes.workers import among_themselves, indexed_job, names
 
 
 @pytest.mark.parametrize("changes", FILES.values(), ids=FILES)
@@ -30,6 +31,12 @@ def test_the_manifests_of_a_model_that_fetches_its_weights_are_valid(cluster):
 def test_a_trainings_manifests_are_valid(changes):
     training = made(changes, pull_secret=True, resumes=42, words=("with", "epochs=3"))
     assert invalid([job(training), job_secret(training, OWNER), no_callers(training)]) == []
+
+
+def test_the_manifests_of_a_training_by_several_workers_are_valid():
+    training = made({"training": {"workers": 3}, **FILES["gpu"]}, pull_secret=True)
+    documents = [indexed_job(training), names(training, OWNER), among_themselves(training, OWNER)]
+    assert invalid(documents) == []
 
 
 def test_scaling_by_requests_in_flight_is_valid():

@@ -25,6 +25,7 @@ GROUND = [
     "supervision",
     "datasets",
     "turns",
+    "ranks",
 ]
 ROOMS = [
     "tracking",

@@ -49,7 +49,7 @@ def test_a_trial_that_was_cut_off_is_repeated_with_the_same_values():
     trials = told()
     trials.interrupt()
     plan = make_plan(toy(**SEARCH), trials=6, sampler="asha", seed=1)
-    job = for_driver(plan, trials, search=9, parallel=2, address="", environment="e", folder=Path("/f"))
+    job = for_driver(plan, trials, search=9, parallel=2, address="", environment="e", ranks=2, folder=Path("/f"))
     assert job["pending"] == [{"number": 4, "values": {"lr": 0.4}}]
     assert [trial["number"] for trial in job["past"]] == [1, 2, 3]
     assert job["next"] == 5

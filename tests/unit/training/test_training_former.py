@@ -6,7 +6,7 @@ import pytest
 
 from sacristy.errors import NoCheckpoint
 from sacristy.tracking.runs import record
-from sacristy.training.former import plan, settled
+from sacristy.training.former import OVER, going_on, plan, settled
 from sacristy.training.keeping import Keeper, fetch_checkpoint, stored
 from sacristy.weights.folder import FolderStore
 
@@ -61,6 +61,15 @@ def test_the_next_pod_goes_on_with_the_same_configuration(store, tmp_path, check
 @pytest.mark.parametrize(("status", "code"), [("COMPLETED", 0), ("FAILED", 1)])
 def test_a_job_whose_training_has_ended_trains_no_more(store, tmp_path, status, code):
     assert plan(run(status), [], same_job=True, store=store, folder=tmp_path).code == code
+
+
+def test_of_several_workers_a_failed_run_is_gone_on_from_as_another_may_have_been_lost(store, tmp_path, checkpoint):
+    former = run("FAILED", kept_checkpoint=noted(store, checkpoint))
+    start = plan(former, [], same_job=True, store=store, folder=tmp_path / "new", over=OVER[:1])
+    assert (start.code, start.parent, start.news["checkpoint"]["number"]) == (None, 7, 3)
+    other = going_on(start.news, store, tmp_path / "other")
+    assert (other.words, other.environment["SACRISTY_PARENT"]) == (start.words, "7")
+    assert (tmp_path / "other" / "000003-state" / "weights").read_bytes() == b"w"
 
 
 def test_without_a_checkpoint_it_trains_anew_unless_another_jobs_run_was_to_go_on(store, tmp_path):
