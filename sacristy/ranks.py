@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +61,10 @@ def training_command(
     node = node or Node()
     port = node.port or free_port()
     at = {"nnodes": node.count, "node-rank": node.number, "nproc-per-node": processes, "master-addr": node.address}
-    given = [f"--{name}={value}" for name, value in (at | {"master-port": port, "rdzv-id": token or port}).items()]
+    given = [
+        f"--{name}={value}"
+        for name, value in (at | {"master-port": port, "rdzv-id": token or secrets.token_hex(8)}).items()
+    ]
     return [str(python), "-m", LAUNCHER, *given, str(script), *words]
 
 
