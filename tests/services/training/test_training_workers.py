@@ -52,9 +52,9 @@ class Job:
     def runs(self):
         return list(self.database.runs.find({"sacristy.token": self.token}).sort("_id"))
 
-    def until_kept(self, number):
-        """Wait until the store has a checkpoint of the newest run."""
-        query = {"sacristy.token": self.token, "sacristy.kept_checkpoint.number": number}
+    def until_checkpoint(self, number):
+        """Wait until the newest run has made a checkpoint with this number."""
+        query = {"sacristy.token": self.token, "sacristy.checkpoint.number": number}
         deadline = time.monotonic() + LONG_S
         while not self.database.runs.find_one(query):
             assert time.monotonic() < deadline, [path.read_text() for path in self.folder.glob("*.log")]
@@ -102,7 +102,7 @@ def ranks_of(pod):
 
 def test_a_worker_that_is_lost_has_all_go_on_from_the_checkpoint_to_what_one_process_comes_to(job, tmp_path):
     chief, other = job.start("first", "with", "epochs=4", "stands_at=2", "seed=5")
-    job.until_kept(1)
+    job.until_checkpoint(2)
     end(other)
     assert chief.wait(LONG_S) == 143, job.said("first-0")
     assert "worker 1 was lost" in job.said("first-0")
