@@ -19,7 +19,7 @@ from sacristy.images.wheelhouse import Variant
 SERVING = ("flask", "gunicorn", "pydantic", "orjson", "prometheus-client")
 TRAINING = ("sacred", "setuptools", "pymongo", "boto3", "gitpython", "filelock", "pydantic-settings")
 LEFT_OUT = {"test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "site-packages", "__pycache__"}
-UNUSED = {"torch/test", "torch/include", "torch/bin", "torch/testing"}
+UNUSED = {"torch/test", "torch/include"}
 HOME = Path("usr/local")
 PASSWD = b"nobody:x:65532:65532::/:/nonexistent\n"
 
