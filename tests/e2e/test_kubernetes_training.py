@@ -44,7 +44,7 @@ class Trainings:
                 argv, cwd=self.clone.folder, env=self.clone.environment, stdout=out, stderr=subprocess.STDOUT
             )
         newest = {"experiment.name": model, "status": "RUNNING", "sacristy.checkpoint.number": 3}
-        self.until(lambda: self.database.runs.count_documents(newest), printed)
+        self.until(lambda: self.database.runs.count_documents(newest), printed, seconds=240)
         return command
 
     def until(self, holds, printed=None, seconds=120):
