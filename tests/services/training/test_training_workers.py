@@ -1,4 +1,4 @@
-"""Several workers of one training as processes here, each as its pod would be: lost, broken, gone on with."""
+"""Several workers of one training as processes here, each as its pod would be: lost, broken, and too late."""
 
 import os
 import secrets
@@ -13,6 +13,8 @@ import pytest
 from sacristy.environments import ensure_environment
 from sacristy.ranks import free_port
 from sacristy.settings import Role, Settings
+from sacristy.training.pod import Post, join
+from sacristy.weights.folder import FolderStore
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENTS = Path(os.environ.get("SACRISTY_ENVIRONMENTS", ROOT / ".sacristy" / "environments"))
@@ -30,24 +32,23 @@ class Job:
         self.database = server.database(Role.ADMIN)
         self.pods = []
 
-    def start(self, attempt, *words, workers=WORKERS):
+    def start(self, *words):
         """Start the pods of all workers."""
-        return [self._pod(f"{attempt}-{number}", number, words, workers) for number in range(workers)]
+        return [self._pod(number, words) for number in range(WORKERS)]
 
-    def _pod(self, disk, number, words, workers):
+    def _pod(self, number, words):
         given = {"SACRISTY_TOKEN": self.token, "SACRISTY_WEIGHTS": str(self.folder / "store"), "SACRISTY_USER": "pod"}
-        if workers > 1:
-            given |= {"SACRISTY_WORKERS": str(workers), "SACRISTY_CHIEF": f"127.0.0.1:{self.port}"}
-            given |= {"JOB_COMPLETION_INDEX": str(number)}
-        environment = self.server.environment(self.project, self.folder / disk) | given
+        given |= {"SACRISTY_WORKERS": str(WORKERS), "SACRISTY_CHIEF": f"127.0.0.1:{self.port}"}
+        given |= {"JOB_COMPLETION_INDEX": str(number)}
+        environment = self.server.environment(self.project, self.folder / f"disk-{number}") | given
         argv = [str(self.python), "-W", "ignore", "-m", "sacristy.training.pod", "choir", *words]
-        with (self.folder / f"{disk}.log").open("wb") as out:
+        with (self.folder / f"{number}.log").open("wb") as out:
             pod = subprocess.Popen(argv, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         self.pods.append(pod)
         return pod
 
-    def said(self, disk):
-        return (self.folder / f"{disk}.log").read_text()
+    def said(self, number):
+        return (self.folder / f"{number}.log").read_text()
 
     def runs(self):
         return list(self.database.runs.find({"sacristy.token": self.token}).sort("_id"))
@@ -100,37 +101,21 @@ def ranks_of(pod):
         return []
 
 
-def test_a_worker_that_is_lost_has_all_go_on_from_the_checkpoint_to_what_one_process_comes_to(job, tmp_path):
-    chief, other = job.start("first", "with", "epochs=4", "stands_at=2", "seed=5")
+def test_a_worker_that_is_lost_without_a_word_ends_the_attempt_with_everything_stored(job):
+    chief, other = job.start("with", "stands_at=2")
     job.until_checkpoint(2)
     end(other)
-    assert chief.wait(LONG_S) == 143, job.said("first-0")
-    assert "worker 1 was lost" in job.said("first-0")
-    pods = job.start("second", "with", "epochs=4", "stands_at=2", "seed=5")
-    assert [pod.wait(LONG_S) for pod in pods] == [0, 0], job.said("second-0") + job.said("second-1")
-    before, after = job.runs()
-    assert (before["status"], after["status"]) == ("INTERRUPTED", "COMPLETED")
-    assert (after["sacristy"]["parent"], after["sacristy"]["ranks"]) == (before["_id"], 2)
-    assert "[rank 1] epoch 4 at rank 1" in job.said("second-0")
-    assert [file["name"] for file in after["sacristy"]["weights"]] == ["model.safetensors"]
-
-    pods = job.start("third", "with", "epochs=4")
-    assert [pod.wait(LONG_S) for pod in pods] == [0, 0], job.said("third-0") + job.said("third-1")
-    assert len(job.runs()) == 2
-
-    job.token = secrets.token_hex(16)
-    (alone,) = job.start("alone", "with", "epochs=4", "seed=5", workers=1)
-    assert alone.wait(LONG_S) == 0, job.said("alone-0")
-    (whole,) = job.runs()
-    assert whole["result"]["ranks"] == 1
-    for name in ("weight", "bias"):
-        assert flat(after["result"][name]) == pytest.approx(flat(whole["result"][name]), rel=1e-12)
+    assert chief.wait(LONG_S) == 143, job.said(0)
+    assert "worker 1 was lost" in job.said(0)
+    assert "[rank 1] epoch 2 at rank 1" in job.said(0)
+    (run,) = job.runs()
+    assert (run["status"], run["sacristy"]["kept_checkpoint"]["number"]) == ("INTERRUPTED", 2)
 
 
 def test_a_rank_that_breaks_ends_the_training_with_its_code_and_its_last_lines(job):
-    pods = job.start("first", "with", "stands_at=1", "breaks=1")
-    assert [pod.wait(LONG_S) for pod in pods] == [7, 7], job.said("first-0") + job.said("first-1")
-    said = job.said("first-0")
+    pods = job.start("with", "stands_at=1", "breaks=1")
+    assert [pod.wait(LONG_S) for pod in pods] == [7, 7], job.said(0) + job.said(1)
+    said = job.said(0)
     assert "sacristy: worker 1 was the first to end, with code 7" in said
     assert "rank 1 ended with code 7\n" in said
     assert "out of tune" in said.rpartition("worker 1 was the first")[2]
@@ -138,5 +123,9 @@ def test_a_rank_that_breaks_ends_the_training_with_its_code_and_its_last_lines(j
     assert run["status"] == "INTERRUPTED"
 
 
-def flat(value):
-    return [number for row in value for number in flat(row)] if isinstance(value, list) else [value]
+def test_a_worker_that_comes_after_all_is_over_ends_well(job, mongod, project, tmp_path):
+    job.database.runs.insert_one({"_id": 10**8, "status": "COMPLETED", "sacristy": {"token": job.token}})
+    settings = mongod.settings(project, tmp_path / "late")
+    late = Post(1, WORKERS, f"127.0.0.1:{job.port}", job.token)
+    start, member, _ = join(settings, job.database, FolderStore(tmp_path / "store"), late)
+    assert (start.code, member) == (0, None)
