@@ -23,10 +23,12 @@ def difference(wanted: Any, live: Any, where: str = "") -> str:
     """Return where a live object first differs from what is wanted of it, as a dotted path; empty: nowhere.
 
     What the cluster fills in is no difference; an entry more in a list that the manifest has is one. The status and
-    who applied it are the cluster's own.
+    who applied it are the cluster's own. Of a policy the cluster fills in nothing: there a word more is a difference.
     """
     if isinstance(wanted, dict):
-        return _in_mapping(wanted, live, where)
+        found = _in_mapping(wanted, live, where)
+        exact = wanted.get("kind") == "NetworkPolicy" and not found
+        return _in_mapping(live["spec"], wanted["spec"], "spec") if exact else found
     if isinstance(wanted, list):
         return _in_list(wanted, live, where)
     return "" if wanted == live or _same_quantity(wanted, live) else where
