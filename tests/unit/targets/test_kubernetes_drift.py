@@ -27,6 +27,15 @@ def test_an_entry_more_in_a_list_is_a_difference():
     assert difference({"containers": [{"name": "model"}]}, {"containers": [{"name": "model"}, {"name": "x"}]})
 
 
+def test_a_word_more_is_a_difference_of_a_policy_alone():
+    ports = [{"port": 8080, "protocol": "TCP"}]
+    wanted, live = ({"kind": "NetworkPolicy", "spec": {"ingress": [each]}} for each in ({"ports": ports}, {}))
+    live["spec"]["ingress"] = [{"ports": ports, "from": [{"podSelector": {}}]}]
+    assert difference(wanted, live) == "spec.ingress[0].from"
+    assert difference(wanted, wanted | {"metadata": {"generation": 2}}) == ""
+    assert difference(wanted | {"kind": "Service"}, live | {"kind": "Service"}) == ""
+
+
 def test_what_the_cluster_chose_is_carried_over():
     live = {"metadata": {"resourceVersion": "7", "labels": {"a": "1"}}, "spec": {"clusterIP": "10.96.0.9", "ports": []}}
     wanted = {"kind": "Service", "metadata": {"labels": {"b": "2"}}, "spec": {"type": "ClusterIP", "ports": []}}
