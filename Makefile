@@ -6,10 +6,10 @@ PIPENV_VERSION := 2026.10.3
 UNIT := tests/unit
 LOCAL := tests/local
 SERVICES := tests/services
-NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx and not kubernetes and not groovy and not jenkins and not compose and not ansible and not prometheus and not ray
+NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx and not kubernetes and not groovy and not jenkins and not compose and not ansible and not bundle and not prometheus and not ray
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down clean test test-unit test-local test-services test-story test-models test-ansible test-all test-tiers check lock
+.PHONY: help setup demo down clean test test-unit test-local test-services test-story test-models test-ansible test-bundle test-all test-tiers check lock
 
 help:  ## List the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ test-all: test test-tiers  ## Also the tiers that need system packages
 
 test-ansible: setup  ## deploy/ansible on a host with systemd, in a container: half an hour, not part of the others
 	$(BIN)/pytest -q -m ansible tests
+
+test-bundle: setup  ## The composed stack on a host without a network, out of a bundle: half an hour, not part of the others
+	$(BIN)/pytest -q -m bundle tests/e2e/test_bundled_stack.py tests/e2e/test_compose_story.py
 
 test-tiers: setup  ## Only those tiers; what they need is installed where that may be done
 	$(BIN)/python tests/all_tiers.py

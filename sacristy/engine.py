@@ -49,6 +49,15 @@ def find_image(reference: str) -> dict[str, Any]:
     return found
 
 
+def has_image(reference: str) -> bool:
+    """Say whether the engine has an image. Raises CommandFailed or ProgramMissing."""
+    try:
+        find_image(reference)
+    except ImageNotInEngine:
+        return False
+    return True
+
+
 def layers_of_images() -> list[list[str]]:
     """Return the layers of every image that the engine has, lowest first."""
     names = sorted(set(run([PROGRAM, "image", "ls", "--all", "--quiet", "--no-trunc"], timeout_s=TIMEOUT_S).split()))

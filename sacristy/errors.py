@@ -1445,6 +1445,13 @@ class PackageNotBrought(SacristyError):
     next = "make a bundle of this very commit: sacristy bundle make; or remove that folder where there is a network"
 
 
+class ImageNotBrought(SacristyError):
+    """A site without a network lacks images that its bundle should have had."""
+
+    what = "the engine has no {names}, and with packages from a bundle ({folder}) nothing is built unasked"
+    next = "sacristy bundle load DIR, of a bundle made with their profile; to build here: sacristy up --compose --build"
+
+
 class NoBundle(SacristyError):
     """A folder that is no bundle, or one whose making was interrupted."""
 

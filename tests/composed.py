@@ -40,6 +40,8 @@ def missing() -> str:
 class Composed:
     """The stack. `site` is where it is run from; `ops` is an engineer's checkout, pointed at it from the outside."""
 
+    cut = False  # whether its host reaches nobody
+
     def __init__(self, folder: Path) -> None:
         self._undo = ExitStack()
         try:
@@ -49,21 +51,18 @@ class Composed:
             raise
 
     def _make(self, folder: Path) -> None:
-        self.host = Host([NAME, *(f"{site}.{NAME}" for site in SITES)])
+        self.host = Host([NAME, *(f"{site}.{NAME}" for site in SITES)], cut=self.cut)
         self._undo.callback(self.host.close)
         self.engine = Engine(folder / "engine", self.host.network)
         self._undo.callback(self.engine.close)
-        self.engine.make_base()
-        self.site = self._clone(folder / "site")
-        add_lamp(self.site, MODEL, lean=True)
+        self.site = self._site(folder / "site")
         self.compose = self.site.folder / "compose"
         (self.compose / "secrets").mkdir(mode=0o700)
         (self.compose / "secrets" / "login-scientist").touch(mode=0o600)
         (self.compose / "secrets" / "login-scientist").write_text(CANARY)
         self.site.run("init", "--compose", "--name", NAME)
         self.configure(SACRISTY_BASE=BASE, SACRISTY_STORE_GIB="4", COMPOSE_PROFILES=PROFILES)
-        self.ops = self._clone(folder / "ops")
-        add_lamp(self.ops, MODEL, lean=True)
+        self.ops = self._checkout(folder / "ops")
         shutil.copytree(self.compose / "clients" / "ops", self.ops.home, dirs_exist_ok=True)
         self.ops.environment |= {"SACRISTY_TARGET": "docker", "SACRISTY_SERVING_BASE": BASE}
 
@@ -140,10 +139,17 @@ class Composed:
     def close(self) -> None:
         self._undo.close()
 
-    def _clone(self, folder: Path) -> Clone:
+    def _site(self, folder: Path) -> Entered:
+        """Return the checkout that the stack is run from; its engine has what that needs."""
+        self.engine.make_base()
+        return self._checkout(folder)
+
+    def _checkout(self, folder: Path) -> Entered:
+        """Return a checkout of this repository with the model, on the host."""
         made = Entered.made(folder)
         made.within = self.host.enter
         made.environment |= self.engine.environment
+        add_lamp(made, MODEL, lean=True)
         return made
 
 
@@ -151,9 +157,10 @@ class Entered(Clone):
     """A checkout whose commands run on the host."""
 
     within: tuple[str, ...] = ()
+    program = SACRISTY
 
     def run(self, *words, code=0, timeout=280):
-        argv = [*self.within, str(SACRISTY), *words]
+        argv = [*self.within, str(self.program), *words]
         done = subprocess.run(
             argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
         )

@@ -1,7 +1,7 @@
 """A host of the tests' own: a network namespace with its own addresses, ports, firewall and names.
 
-What runs in it can fetch packages, and is reached from here at one address. Nothing of it is seen on this machine's
-own interfaces, so that a port scan of it finds what a port scan of a real host would find.
+What runs in it can fetch packages (unless it is cut off), and is reached from here at one address. Nothing of it is
+seen on this machine's own interfaces, so that a port scan of it finds what a port scan of a real host would find.
 """
 
 from __future__ import annotations
@@ -19,18 +19,26 @@ def free_net() -> str:
 
 
 class Host:
-    """The namespace. `enter` are the words before a command that is to run in it, and see its names."""
+    """The namespace. `enter` are the words before a command that is to run in it, and see its names.
 
-    def __init__(self, names: Sequence[str]) -> None:
+    `cut`: it answers whoever asks it from here, and reaches nobody itself, this machine neither.
+    """
+
+    def __init__(self, names: Sequence[str], *, cut: bool = False) -> None:
         self.name = f"sacristy-{os.getpid()}"
         net = free_net()  # .1 is this machine, .2 the host
         self.address = f"{net}.2"
         self.outside = f"sac{os.getpid() % 10**6}"
-        self._rules = (
+        way_out = (
             ("filter", "FORWARD", "-i", self.outside, "-j", "ACCEPT"),
             ("filter", "FORWARD", "-o", self.outside, "-j", "ACCEPT"),
             ("nat", "POSTROUTING", "-s", f"{net}.0/24", "!", "-o", self.outside, "-j", "MASQUERADE"),
         )
+        none = (
+            ("filter", "FORWARD", "-i", self.outside, "-j", "DROP"),
+            ("filter", "INPUT", "-i", self.outside, "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP"),
+        )
+        self._rules = none if cut else way_out
         self.folder = Path("/etc/netns") / self.name
         self.folder.mkdir(parents=True)
         (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{self.address} {' '.join(names)}\n")
@@ -42,7 +50,7 @@ class Host:
             ("address", "add", f"{self.address}/24", "dev", "eth0"),
             ("link", "set", "eth0", "up"),
             ("link", "set", "lo", "up"),
-            ("route", "add", "default", "via", f"{net}.1"),
+            *(() if cut else (("route", "add", "default", "via", f"{net}.1"),)),
         ):
             _ip("-n", self.name, *words)
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")

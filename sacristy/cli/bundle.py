@@ -57,13 +57,16 @@ def make(
         ),
     ] = None,
     images: ImagesFlag = True,
+    search: Annotated[bool, typer.Option("--search", help="Also Ray's packages, for `sacristy search`.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go in.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Gather images, Python's and npm's packages and the project in a folder, with a manifest of every file."""
     bench = Workbench()
     models = [parse_model(name) for name in model or model_names(bench.settings.project)]
-    wanted = making.plan(bench.settings, models, tuple(profile or ()), image or (), debian or (), images=images)
+    wanted = making.plan(
+        bench.settings, models, tuple(profile or ()), image or (), debian or (), images=images, search=search
+    )
     if dry_run:
         emit(wanted, json, lambda: show_plan(wanted))
         return
@@ -96,7 +99,13 @@ def load(
             loaded = bring(bench.settings, folder, manifest, progress, images=images)
     text = f"{loaded.files} files are sound, {loaded.bytes / MB:,.0f} MB; {len(loaded.images_loaded)} images loaded"
     text += f", {len(loaded.images_present)} were there; packages come from {loaded.packages} from now on"
-    emit(loaded, json, lambda: done(text, clock()))
+
+    def show() -> None:
+        for name, here in loaded.renamed.items():
+            say(f"{name} is {here} here: name it so in compose/.env")
+        done(text, clock())
+
+    emit(loaded, json, show)
 
 
 def show_plan(wanted: making.Plan) -> None:

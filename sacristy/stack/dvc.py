@@ -84,6 +84,11 @@ def configuration(settings: Settings) -> str:
     return "\n".join(lines) + "\n"
 
 
+def dvc_lock(settings: Settings) -> Path:
+    """Return the Pipfile.lock of DVC's environment."""
+    return settings.project / "compose" / "dvc" / "Pipfile.lock"
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """Return the variables that DVC runs under: its configuration's folder, and the keys of the bucket."""
     folder = settings.home / "dvc"
@@ -99,7 +104,7 @@ def _section(name: str, facts: dict[str, str]) -> list[str]:
 
 
 def _dvc(settings: Settings, words: Sequence[str]) -> str:
-    python = ensure_environment(settings, settings.project / "compose" / "dvc" / "Pipfile.lock")
+    python = ensure_environment(settings, dvc_lock(settings))
     folder = settings.home / "dvc"
     with writing(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import composed
 import pytest
 import rig
 from engine import BASE
@@ -37,6 +38,20 @@ def contained(engine, tmp_path_factory):
     finally:
         made.run("down")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack(request, tmp_path_factory):
+    """A composed stack of the class that a test names, up: its services healthy."""
+    reason = composed.missing()
+    if reason:
+        pytest.skip(reason)
+    made = request.param(tmp_path_factory.mktemp("composed"))
+    try:
+        made.first = made.site.json("up", "--compose", timeout=1700)
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from carried import bare_environment, set_up
 from engine import BASE, Engine
 from lamps import add_lamp
 from story import Clone
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
-KEPT = ("PATH", "LANG")  # of the environment: no cache, no setting and no address of where there is a network
 
 
 class Site:
@@ -29,12 +29,10 @@ class Site:
 
     def run(self, *argv, code=0, folder=None):
         """Run a program there; return what it printed on its two streams."""
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        own = {"HOME": str(self.folder), "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
         done = subprocess.run(
             ["nsenter", f"--net=/run/netns/{self.name}", *map(str, argv)],
             cwd=folder or self.folder,
-            env=kept | own | self.engine.environment,
+            env=bare_environment(self.folder) | self.engine.environment,
             capture_output=True,
             text=True,
             check=False,
@@ -69,15 +67,8 @@ def carried(engine, tmp_path_factory):
 def site(carried, tmp_path_factory):
     """A site on which the project was set up from the bundle alone."""
     site = Site(tmp_path_factory.mktemp("cut") / "site")
-    bundle = Path(carried["folder"])
     try:
-        site.run("git", "clone", "--quiet", bundle / "project.bundle", site.project)
-        site.run(sys.executable, "-m", "venv", site.project / ".venv")
-        pip = (site.project / ".venv" / "bin" / "python", "-m", "pip", "install", "--no-index", "--quiet")
-        for name in ("pip", "stack"):
-            lines = ("--require-hashes", "--no-deps", "--requirement", bundle / "requirements" / f"{name}.txt")
-            site.run(*pip, "--find-links", bundle / "wheels", *lines)
-        site.run(*pip, "--no-deps", "--no-build-isolation", "--editable", site.project)
+        set_up(site.run, Path(carried["folder"]), site.project)
         site.sacristy("init")
         yield site
     finally:

@@ -1,4 +1,8 @@
-"""The composed stack, for real: started, looked at, used from outside through its one door, killed, restored."""
+"""The composed stack, for real: started, looked at, used from outside through its one door, killed, restored.
+
+All of it is told twice: where the images are built (marker `compose`), and where they came in a bundle to a host that
+reaches nobody (marker `bundle`).
+"""
 
 import json
 import re
@@ -6,32 +10,23 @@ import shutil
 
 import pytest
 import yaml
-from composed import CANARY, MODEL, NAME, Asking, Composed, missing, open_ports, until
+from carried import Carried
+from composed import CANARY, MODEL, NAME, Asking, Composed, open_ports, until
 from engine import BASE
 from playwright.sync_api import Error as PlaywrightError
 from services.gateway.browsing import launched
 from story import ROOT
 from urllib3.exceptions import HTTPError
 
-pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]  # its images are built first
+STACKS = [
+    pytest.param(Composed, marks=pytest.mark.compose, id="built"),
+    pytest.param(Carried, marks=pytest.mark.bundle, id="carried"),
+]
+pytestmark = [pytest.mark.parametrize("stack", STACKS, indirect=True), pytest.mark.timeout(1800)]  # images come first
 RUNS = "/sacristy/api/v1/Runs"
 PREVIEW = "/sacristy/api/v1/files/preview/0123456789abcdef01234567"
 KILLED = ["mongodb", "store", "registry", "omniboard", "operator", "engine", "keeper", "prometheus", "rabbitmq"]
 ENDS = "prepare"  # it ends when its work is done
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory):
-    """The stack, up: its images built, its services healthy."""
-    reason = missing()
-    if reason:
-        pytest.skip(reason)
-    stack = Composed(tmp_path_factory.mktemp("composed"))
-    try:
-        stack.first = stack.site.json("up", "--compose", timeout=1700)
-        yield stack
-    finally:
-        stack.close()
 
 
 @pytest.fixture(scope="module")

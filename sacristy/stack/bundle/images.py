@@ -35,21 +35,30 @@ def gather_images(names: Iterable[str], folder: Path, progress: Progress) -> lis
 
 
 def load_image(image: BundledImage, folder: Path) -> bool:
-    """Bring an image of a bundle into the engine under its name; say whether it was not there before.
+    """Bring an image of a bundle into the engine under its name there; say whether it was not there before.
 
     Raises BundleDamaged if the engine knows it by another identity then.
     """
+    name = name_there(image.name)
     with suppress(ImageNotInEngine):
-        if engine.find_image(image.name)["Id"] == image.id:
+        if engine.find_image(name)["Id"] == image.id:
             return False
     layout = FolderRegistry(folder)
     layers = diff_ids(layout.config(IMAGES, image.digest), image.name)
     held = lowest_held(layers, engine.layers_of_images())
-    engine.load_archive(lambda out: export_archive(layout, IMAGES, image.digest, image.name, out, held=held))
-    found = engine.find_image(image.name)["Id"]
+    engine.load_archive(lambda out: export_archive(layout, IMAGES, image.digest, name, out, held=held))
+    found = engine.find_image(name)["Id"]
     if found != image.id:
-        raise BundleDamaged(path=image.name, reason=f"the engine knows it as {found}, not {image.id}")
+        raise BundleDamaged(path=name, reason=f"the engine knows it as {found}, not {image.id}")
     return True
+
+
+def name_there(name: str) -> str:
+    """Return the name that an image is loaded under: without a digest, which engines learn from registries only."""
+    named, at, digest = name.partition("@")
+    if not at or ":" in named.rpartition("/")[2]:
+        return named
+    return f"{named}:{digest.replace(':', '-')[:19]}"
 
 
 def tag_of(name: str) -> str:

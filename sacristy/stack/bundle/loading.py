@@ -11,7 +11,7 @@ from pathlib import Path
 from sacristy.images.copy import Progress
 from sacristy.packages import NPM, WHEELS, brought_folder
 from sacristy.settings import Settings
-from sacristy.stack.bundle.images import load_image
+from sacristy.stack.bundle.images import load_image, name_there
 from sacristy.stack.bundle.manifest import Manifest, read_manifest, verify
 from sacristy.turns import turn
 from sacristy.weights.atomic import writing
@@ -19,7 +19,10 @@ from sacristy.weights.atomic import writing
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load did: images that the engine did not have, those that it had, and where packages lie now."""
+    """What a load did: images that the engine did not have, those that it had, and where packages lie now.
+
+    `renamed`: what images are called here that were named by digest, by those names.
+    """
 
     files: int
     bytes: int
@@ -27,6 +30,7 @@ class Loaded:
     images_present: list[str]
     packages: str
     commit: str
+    renamed: dict[str, str]
 
 
 def check(folder: Path, expected: str = "", advance: Callable[[int], None] = lambda _: None) -> Manifest:
@@ -45,11 +49,13 @@ def load(settings: Settings, folder: Path, manifest: Manifest, progress: Progres
     present: list[str] = []
     for image in manifest.images if images else ():
         progress(f"{image.name}, {image.bytes / 1e6:,.0f} MB")
-        (loaded if load_image(image, folder) else present).append(image.name)
+        (loaded if load_image(image, folder) else present).append(name_there(image.name))
     progress("packages")
     target = brought_folder(settings)
     _bring(folder, target)
-    return Loaded(len(manifest.files), manifest.bytes, loaded, present, str(target), manifest.commit)
+    names = {image.name: name_there(image.name) for image in manifest.images if images}
+    renamed = {name: here for name, here in names.items() if name != here}
+    return Loaded(len(manifest.files), manifest.bytes, loaded, present, str(target), manifest.commit, renamed)
 
 
 def _bring(folder: Path, target: Path) -> None:

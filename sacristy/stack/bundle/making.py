@@ -42,14 +42,17 @@ def plan(
     debian: Sequence[str] = (),
     *,
     images: bool = True,
+    search: bool = False,
 ) -> Plan:
-    """Return what goes into a bundle: the images of the composed stack (with `images`) and `more` by name, packages.
+    """Return what goes into a bundle: the images of the composed stack (with `images`) and `more` by name, packages
+    (with `search` Ray's too).
 
     Raises NotComposed, ImageNotInEngine, ProgramMissing, UnknownModel or InvalidModelFile.
     """
     names = [*(images_of(place_of(settings), profiles) if images else ()), *more]
     sizes = {name: int(engine.find_image(name)["Size"]) for name in sorted(set(names))}
-    return Plan(sizes, requirement_sets(settings, list(models)), npm_packages(settings), list(debian))
+    sets = requirement_sets(settings, list(models), search=search)
+    return Plan(sizes, sets, npm_packages(settings), list(debian))
 
 
 def images_of(place: Place, profiles: Sequence[str]) -> list[str]:
@@ -66,7 +69,7 @@ def make(settings: Settings, folder: Path, wanted: Plan, progress: Progress = la
         folder.mkdir(parents=True, exist_ok=True)
         (folder / NAME).unlink(missing_ok=True)  # whole again when it is there again
         progress("the project, as committed")
-        commit = _take_project(settings.project, folder / PROJECT)
+        commit = take_project(settings.project, folder / PROJECT)
         gather_wheels(wanted.requirements, folder, progress)
         gather_npm(wanted.npm, folder, progress)
         gather_debian(wanted.debian, folder, progress)
@@ -76,6 +79,9 @@ def make(settings: Settings, folder: Path, wanted: Plan, progress: Progress = la
         return manifest, write_manifest(folder, manifest)
 
 
-def _take_project(project: Path, file: Path) -> str:
-    run(["git", "-C", str(project), "bundle", "create", "--quiet", str(file), "HEAD"])
-    return run(["git", "-C", str(project), "rev-parse", "HEAD"]).strip()
+def take_project(project: Path, file: Path) -> str:
+    """Put what is committed, under its branch's name if it has one, into a file for `git clone`; return the commit."""
+    git = ["git", "-C", str(project)]
+    branch = run([*git, "rev-parse", "--symbolic-full-name", "HEAD"]).strip()  # without one, HEAD again
+    run([*git, "bundle", "create", "--quiet", str(file), *sorted({"HEAD", branch})])
+    return run([*git, "rev-parse", "HEAD"]).strip()

@@ -9,31 +9,40 @@ import sys
 from pathlib import Path
 
 from sacristy.commands import run
+from sacristy.datasets import read_pointer
 from sacristy.environments import categories, links_page, local_wheels
 from sacristy.errors import DownloadCorrupt
 from sacristy.images.copy import Progress
 from sacristy.images.wheelhouse import PIP, requirements
 from sacristy.packages import NPM, WHEELS
 from sacristy.project import load_model
+from sacristy.search.driving import search_lock
 from sacristy.settings import Settings
 from sacristy.stack import omniboard
+from sacristy.stack.dvc import dvc_lock
 
 REQUIREMENTS = "requirements"
 SECTIONS = {"packages": "default"}  # as a lock calls what a Pipfile calls otherwise
 STACK = ("default", "embedded")
 
 
-def requirement_sets(settings: Settings, models: list[str]) -> dict[str, str]:
-    """Return pip's requirements, with hashes, of the stack, of each model, and of the images' pip."""
+def requirement_sets(settings: Settings, models: list[str], *, search: bool = False) -> dict[str, str]:
+    """Return pip's requirements, with hashes, of the stack, of the images' pip, of each model, and of what moves the
+    data of those that have some (`data`).
+    """
     lock = json.loads((settings.project / "Pipfile.lock").read_text())
     pip = (settings.project / "deploy" / "images" / "serving" / PIP).read_text()
-    return {"stack": requirements(lock, list(STACK)), "pip": pip} | {
-        model: model_requirements(load_model(settings.project, model).lock) for model in models
-    }
+    locks = {f"model-{model}": load_model(settings.project, model).lock for model in models}
+    if any(read_pointer(settings, model) for model in models):
+        locks["data"] = dvc_lock(settings)
+    if search:
+        locks["search"] = search_lock(settings)
+    sets = {name: environment_requirements(path) for name, path in locks.items()}
+    return {"stack": requirements(lock, list(STACK)), "pip": pip} | sets
 
 
-def model_requirements(lock: Path) -> str:
-    """Return what a model's environment installs: CUDA's libraries only where no CPU build of torch is at hand."""
+def environment_requirements(lock: Path) -> str:
+    """Return what a lock's environment installs: CUDA's libraries only where no CPU build of torch is at hand."""
     text = lock.read_text()
     wanted = categories(text, local_wheels(os.environ.get("PIP_FIND_LINKS", ""))).split()
     return requirements(json.loads(text), [SECTIONS.get(name, name) for name in wanted])

@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 
 from sacristy.commands import feed, run
-from sacristy.errors import CommandFailed, ProgramMissing, ServiceUnhealthy
+from sacristy.engine import has_image
+from sacristy.errors import CommandFailed, ImageNotBrought, ProgramMissing, ServiceUnhealthy
+from sacristy.packages import brought_folder
 from sacristy.settings import Settings
 from sacristy.stack.composed import commands
 from sacristy.stack.composed.contexts import CONTEXTS, gather
@@ -45,12 +47,16 @@ class How:
 def up(settings: Settings, how: How, progress: Progress = lambda _: None) -> dict[str, ServiceState]:
     """Build what is not built, start what does not run, wait until all is healthy, and return the services' states.
 
-    Raises NotComposed, ProgramMissing, CommandFailed or ServiceUnhealthy.
+    Raises NotComposed, ProgramMissing, CommandFailed, ImageNotBrought or ServiceUnhealthy.
     """
     place = place_of(settings)
     chosen = profiles_of(place, how.profiles)
     program = find_program()
-    if how.build or not _built(place, chosen):
+    missing = _not_built(place, chosen)
+    brought = brought_folder(settings)
+    if missing and brought.is_dir() and not how.build:
+        raise ImageNotBrought(names=", ".join(missing), folder=brought)
+    if how.build or missing:
         progress("gather what images are built from")
         gather(settings)
         progress("build the images; the first time takes minutes")
@@ -163,16 +169,16 @@ def _compose(program: Sequence[str], place: Place, profiles: Sequence[str], *wor
     return run(commands.compose(program, place, profiles, *words), environment=environment, timeout_s=within_s)
 
 
-def _built(place: Place, profiles: Sequence[str]) -> bool:
-    """Say whether the engine has every image that the profiles name."""
+def _not_built(place: Place, profiles: Sequence[str]) -> list[str]:
+    """Return the images that the profiles name and the engine does not have."""
     for name in CONTEXTS:  # docker-compose 1 reads no file whose build folders are not there
         (place.contexts / name).mkdir(parents=True, exist_ok=True)
     names = image_names(place, profiles)
     try:
         run(["docker", "image", "inspect", "--format", "{{.Id}}", *names], timeout_s=ASK_WITHIN_S)
     except CommandFailed:
-        return False
-    return True
+        return [name for name in names if not has_image(name)]
+    return []
 
 
 def _why(container: Mapping[str, Any], health: str) -> str:

@@ -44,7 +44,7 @@ def test_the_images_are_those_of_the_profiles_and_their_base(place):
 
 def test_every_package_is_asked_for_by_hash(settings):
     sets = packages.requirement_sets(settings, ["digits"])
-    assert sets.keys() == {"stack", "pip", "digits"}
+    assert sets.keys() == {"stack", "pip", "model-digits", "data"}
     for text in sets.values():
         wanted = [line for line in text.splitlines() if line and not line.startswith("#")]
         assert all("==" in line and "--hash=sha256:" in line for line in wanted)
@@ -52,11 +52,17 @@ def test_every_package_is_asked_for_by_hash(settings):
 
 def test_a_models_packages_have_cudas_libraries_only_without_a_cpu_build(settings, monkeypatch):
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    assert "triton==" in packages.requirement_sets(settings, ["digits"])["digits"]
+    assert "triton==" in packages.requirement_sets(settings, ["digits"])["model-digits"]
     monkeypatch.setattr(packages, "categories", lambda lock, wheels: "packages train")
-    found = packages.requirement_sets(settings, ["digits"])["digits"]
+    found = packages.requirement_sets(settings, ["digits"])["model-digits"]
     assert "triton==" not in found
     assert "sacred==" in found
+
+
+def test_what_moves_data_goes_with_models_that_have_some_and_rays_when_asked(settings):
+    assert "dvc-s3==" in packages.requirement_sets(settings, ["digits"])["data"]
+    assert packages.requirement_sets(settings, []).keys() == {"stack", "pip"}
+    assert "\nray[" in packages.requirement_sets(settings, [], search=True)["search"]
 
 
 def test_npms_packages_are_omniboard_and_what_its_lock_names(settings):

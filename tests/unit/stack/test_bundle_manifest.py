@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sacristy.errors import BundleDamaged, NoBundle
-from sacristy.stack.bundle.images import tag_of
+from sacristy.stack.bundle.images import name_there, tag_of
 from sacristy.stack.bundle.manifest import BundledImage, Manifest, hashed, read_manifest, verify, write_manifest
 
 IMAGE = BundledImage("sacristy/stack:0.1", "sha256:" + "1" * 64, "sha256:" + "2" * 64, 7)
@@ -101,3 +101,15 @@ def test_an_images_name_becomes_a_tag(name):
     from sacristy.images.registry import parse_tag
 
     assert parse_tag(tag_of(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        ("sacristy/stack:0.1", "sacristy/stack:0.1"),
+        ("python:3.11-slim@sha256:0123456789abcdef", "python:3.11-slim"),
+        ("host:5000/mongo@sha256:0123456789abcdef", "host:5000/mongo:sha256-0123456789ab"),
+    ],
+)
+def test_an_image_that_is_named_by_digest_is_loaded_under_a_name_that_engines_take(name, there):
+    assert name_there(name) == there
