@@ -59,9 +59,8 @@ class Carried(Composed):
     def run(self, *argv: object) -> str:
         """Run a program on the host, which must end well; return what it printed."""
         environment = bare_environment(self.folder) | self.engine.environment
-        done = subprocess.run(
-            [*self.host.enter, *map(str, argv)], env=environment, capture_output=True, text=True, check=False
-        )
+        words = [*self.host.enter, *map(str, argv)]
+        done = subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 

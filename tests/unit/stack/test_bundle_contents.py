@@ -8,11 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from sacristy.cli.main import app
-from sacristy.errors import PackageNotBrought
+from sacristy.errors import ImageNotBrought, PackageNotBrought
 from sacristy.packages import npm_folder, pip_environment
 from sacristy.settings import Settings
 from sacristy.stack import omniboard
 from sacristy.stack.bundle import debian, making, packages
+from sacristy.stack.composed import running
 from sacristy.stack.composed.place import PROFILES, Place
 
 ROOT = Path(__file__).parents[3]
@@ -100,6 +101,15 @@ def test_omniboard_is_installed_from_files_alone(settings, tmp_path):
     lock = json.loads((new / "package-lock.json").read_text())["packages"]
     places = [entry["resolved"] for place, entry in lock.items() if place]
     assert all(place.startswith(f"file:{brought}/") for place in places)
+
+
+def test_where_packages_were_brought_no_image_is_built_unasked(settings, monkeypatch):
+    (settings.home / "bundle").mkdir(parents=True)
+    monkeypatch.setattr(running, "find_program", lambda: ("docker-compose",))
+    monkeypatch.setattr(running, "profiles_of", lambda *_: ["core"])
+    monkeypatch.setattr(running, "_not_built", lambda *_: ["sacristy/store:1"])
+    with pytest.raises(ImageNotBrought, match="no sacristy/store:1, and with packages from a bundle"):
+        running.up(settings, running.How())
 
 
 def test_a_package_that_was_not_brought_is_named(settings, tmp_path):
