@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from sacristy.commands import run
@@ -37,14 +38,15 @@ def requirement_sets(settings: Settings, models: list[str], *, search: bool = Fa
         locks["data"] = dvc_lock(settings)
     if search:
         locks["search"] = search_lock(settings)
-    sets = {name: environment_requirements(path) for name, path in locks.items()}
+    local = local_wheels(os.environ.get("PIP_FIND_LINKS", ""))
+    sets = {name: environment_requirements(path, local) for name, path in locks.items()}
     return {"stack": requirements(lock, list(STACK)), "pip": pip} | sets
 
 
-def environment_requirements(lock: Path) -> str:
+def environment_requirements(lock: Path, local: Mapping[str, str]) -> str:
     """Return what a lock's environment installs: CUDA's libraries only where no CPU build of torch is at hand."""
     text = lock.read_text()
-    wanted = categories(text, local_wheels(os.environ.get("PIP_FIND_LINKS", ""))).split()
+    wanted = categories(text, local).split()
     return requirements(json.loads(text), [SECTIONS.get(name, name) for name in wanted])
 
 

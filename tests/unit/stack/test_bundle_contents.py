@@ -60,7 +60,8 @@ def test_a_models_packages_have_cudas_libraries_only_without_a_cpu_build(setting
     assert "sacred==" in found
 
 
-def test_what_moves_data_goes_with_models_that_have_some_and_rays_when_asked(settings):
+def test_what_moves_data_goes_with_models_that_have_some_and_rays_when_asked(settings, monkeypatch):
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     assert "dvc-s3==" in packages.requirement_sets(settings, ["digits"])["data"]
     assert packages.requirement_sets(settings, []).keys() == {"stack", "pip"}
     assert "\nray[" in packages.requirement_sets(settings, [], search=True)["search"]
