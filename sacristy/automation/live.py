@@ -16,8 +16,8 @@ from pymongo.errors import PyMongoError
 
 from sacristy.errors import NotDeployed
 from sacristy.gateway.counts import COUNTS, percentiles
+from sacristy.model_file import Watch
 from sacristy.names import Stage
-from sacristy.project import Watch
 from sacristy.release.verdict import now
 from sacristy.settings import Settings
 from sacristy.targets.readiness import is_ready

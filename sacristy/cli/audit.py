@@ -8,8 +8,8 @@ import typer
 
 from sacristy.cli.printing import JsonFlag, emit, short, table
 from sacristy.cli.workbench import Workbench
+from sacristy.model_file import Metric
 from sacristy.names import parse_model
-from sacristy.project import Metric
 from sacristy.release import approvals as words
 from sacristy.release import moves
 from sacristy.release.order import place_of

@@ -12,10 +12,10 @@ from sacristy.cli.statistics import difference
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import CanaryEnded, NothingBeside
 from sacristy.gateway.statistics import beside
+from sacristy.model_file import Canary
 from sacristy.names import Reference, Stage, Version
 from sacristy.operator.canary import Percents, last_end, put_beside, take_away
 from sacristy.operator.deployment import current, deploy
-from sacristy.project import Canary
 from sacristy.release import promotion
 from sacristy.targets.routes import Route, ShareKind
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sacristy.project import Canary
+from sacristy.model_file import Canary
 
 SLOW_SHARE = 0.05  # of its requests may take longer than the limit of their 95th percentile
 ROUNDING = 1e-9

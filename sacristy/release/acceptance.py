@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from sacristy.errors import BadAnswer, InstanceCrashed, SacristyError
-from sacristy.project import Gates
+from sacristy.model_file import Gates
 from sacristy.release import scores
 from sacristy.release.ending import status_when_ended
 from sacristy.release.examples import Examples

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from sacristy.project import LOWER_IS_BETTER, Metric
+from sacristy.model_file import LOWER_IS_BETTER, Metric
 
 
 def score(metric: Metric, predictions: Sequence[Any], targets: Sequence[Any]) -> float:

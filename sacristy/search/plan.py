@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from sacristy.errors import InvalidSearch
-from sacristy.project import Knob, Model
+from sacristy.model_file import Knob
+from sacristy.project import Model
 from sacristy.search.space import parse, spell
 from sacristy.search.trials import Trials
 

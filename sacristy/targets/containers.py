@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sacristy.engine import PROGRAM
+from sacristy.model_file import Resources
 from sacristy.names import Stage
-from sacristy.project import Resources
 
 PORT = 8080  # inside of every container
 GRACE_S = 15

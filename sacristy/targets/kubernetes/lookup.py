@@ -5,7 +5,8 @@ from __future__ import annotations
 from sacristy.errors import SacristyError
 from sacristy.images.fetched import Fetched, fetched_of
 from sacristy.images.registry import Registry
-from sacristy.project import ModelFile, load_model
+from sacristy.model_file import ModelFile
+from sacristy.project import load_model
 from sacristy.settings import Settings
 from sacristy.targets.kubernetes.connections import fetching_from
 from sacristy.targets.kubernetes.fetching import Fetching

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sacristy.project import ModelFile
+from sacristy.model_file import ModelFile
 from sacristy.settings import Cluster
 from sacristy.targets.kubernetes import fetching
 from sacristy.targets.kubernetes.security import container_security, pod_security

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sacristy.project import ModelFile
+from sacristy.model_file import ModelFile
 from sacristy.settings import Cluster
 from sacristy.targets.kubernetes.pods import gpu_placement, resources, scratch
 from sacristy.targets.kubernetes.security import container_security, pod_security

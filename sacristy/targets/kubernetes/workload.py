@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sacristy.model_file import ModelFile
 from sacristy.names import Stage
-from sacristy.project import ModelFile
 from sacristy.settings import Cluster
 from sacristy.targets.target import Image
 

@@ -7,7 +7,8 @@ from sacristy.automation import config
 from sacristy.automation.jobs import MARK, is_local, model_job, promote_job, wanted_jobs
 from sacristy.automation.sync import Found, Verb, plan
 from sacristy.errors import JenkinsFailed, JobNotOurs, RepositoryNotSet
-from sacristy.project import Jenkins, load_model
+from sacristy.model_file import Jenkins
+from sacristy.project import load_model
 from sacristy.settings import Settings
 
 MODEL = (

@@ -6,7 +6,7 @@ from sacristy.automation import live, notify
 from sacristy.automation.live import Counted, Verdict, breach
 from sacristy.errors import NotDeployed, NotificationFailed
 from sacristy.gateway.counts import bucket
-from sacristy.project import Watch
+from sacristy.model_file import Watch
 from sacristy.settings import Settings
 
 LIMITS = Watch(error_rate=0.1, latency_p95_ms=100.0, min_requests=10, silent_s=5)

@@ -11,6 +11,7 @@ GROUND = [
     "errors",
     "private",
     "settings",
+    "model_file",
     "project",
     "sources",
     "commands",

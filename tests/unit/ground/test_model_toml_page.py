@@ -6,7 +6,7 @@ from typing import get_args
 
 from pydantic_core import PydanticUndefined
 
-from sacristy.project import ModelFile, Section
+from sacristy.model_file import ModelFile, Section
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "model-toml.md"
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from sacristy import ranks
-from sacristy.project import ModelFile
+from sacristy.model_file import ModelFile
 from sacristy.ranks import Node, training_command
 from sacristy.weights.saving import save
 

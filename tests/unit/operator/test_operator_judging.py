@@ -2,8 +2,8 @@
 
 import pytest
 
+from sacristy.model_file import Canary
 from sacristy.operator.judging import Figures, Rate, Verdict, judge
-from sacristy.project import Canary
 
 LIMITS = Canary(window_s=600, min_requests=100)
 NOTHING = Rate(None, None, None, 0)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sacristy.errors import InvalidSearch
-from sacristy.project import Model, ModelFile
+from sacristy.model_file import ModelFile
+from sacristy.project import Model
 from sacristy.search import driving
 from sacristy.search.following import Following
 from sacristy.search.plan import for_driver, make_plan, plan_of

@@ -148,7 +148,7 @@ class TestLoading:
         assert load_served(app_folder).golden_tolerance == 0.5
 
     def test_limits_have_the_defaults_of_the_project(self):
-        from sacristy.project import Serving
+        from sacristy.model_file import Serving
 
         assert Serving().model_dump() == vars(read_limits({}))
 

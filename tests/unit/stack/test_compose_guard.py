@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from sacristy.project import Resources
+from sacristy.model_file import Resources
 from sacristy.stack.composed.container_rules import is_models, kind_of, refusal_of_container
 from sacristy.targets.containers import HOME_LABEL
 

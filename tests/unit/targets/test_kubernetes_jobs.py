@@ -8,7 +8,7 @@ from cluster_policy import breaches
 
 from sacristy.errors import JobEnded, KeysUnusable, NotForPods, PodNotStarted
 from sacristy.images.fetched import Fetched
-from sacristy.project import ModelFile
+from sacristy.model_file import ModelFile
 from sacristy.settings import Cluster, Settings
 from sacristy.targets.kubernetes import training as training_module
 from sacristy.targets.kubernetes.connections import connections, fetching_from, fetching_secret

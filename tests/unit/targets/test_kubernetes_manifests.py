@@ -7,8 +7,8 @@ import yaml
 from cluster_policy import breaches
 
 from sacristy.images.fetched import Fetched
+from sacristy.model_file import ModelFile
 from sacristy.names import Stage, Version
-from sacristy.project import ModelFile
 from sacristy.settings import Cluster
 from sacristy.targets.kubernetes.fetching import Fetching, secret
 from sacristy.targets.kubernetes.manifests import as_yaml, manifests

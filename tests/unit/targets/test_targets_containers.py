@@ -6,7 +6,7 @@ from sacristy import commands
 from sacristy.errors import CommandFailed, ImageWithoutBase, ProgramMissing
 from sacristy.images.layout import FolderRegistry
 from sacristy.images.manifest import CONFIG, described, digest_of, image_config, image_manifest, labels
-from sacristy.project import Resources
+from sacristy.model_file import Resources
 from sacristy.settings import Settings
 from sacristy.targets import containers
 from sacristy.targets.containers import Container
