@@ -115,7 +115,7 @@ def test_a_backup_goes_to_another_gateway_and_comes_back(
     ours = {"HOME": ceph.home, "WEIGHTS_ENDPOINT": ceph.s3_endpoint, "WEIGHTS_CA": ceph.s3_ca}
     for name, value in ours.items():
         monkeypatch.setenv(f"SACRISTY_{name}", str(value))
-    content = os.urandom(17 << 20)  # in two parts
+    content = os.urandom(9 << 20)  # in two parts
     digest, size = S3Store("weights", ceph, "training").put(write("large", content))
     file = {"name": "m.txt", "digest": digest, "size": size, "role": "weights"}
     mongod.database().runs.insert_one({"_id": 480_001, "status": "COMPLETED", "sacristy": {"weights": [file]}})

@@ -60,7 +60,7 @@ def test_a_location_opens_it(settings, store):
 def test_memory_stays_small_whatever_the_size(store, settings, tmp_path):
     path = tmp_path / "large"
     with path.open("wb") as file:
-        for _ in range(20):
+        for _ in range(40):
             file.write(os.urandom(LARGE))
     done = subprocess.run([sys.executable, "-c", USE, words(store, settings, path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ from sacristy.weights.upkeep import collect, unreferenced, verify
 from sacristy.weights.verified import chunks
 
 NOTHING = "sha256:" + "0" * 64
-LARGE = 17 << 20  # bytes: two parts for a bucket
+LARGE = 9 << 20  # bytes: two parts for a bucket
 
 
 def digest_of(content):
