@@ -39,7 +39,7 @@ def test_a_stop_finishes_the_request_under_way(start, eventually):
 
 def test_a_hanging_prediction_is_a_504_and_its_worker_is_replaced(start, eventually):
     server = start(limits="timeout_s = 1")
-    (before,) = workers(server)
+    (before,) = eventually(lambda: workers(server))  # it listens before it has one
     answer = server.ask(first=3, timeout=10)
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "prediction_timed_out"
@@ -70,7 +70,7 @@ def test_more_clients_than_threads_are_all_answered_over_kept_connections(start)
 
 def test_a_worker_that_dies_is_replaced(start, eventually):
     server = start()
-    (before,) = workers(server)
+    (before,) = eventually(lambda: workers(server))  # it listens before it has one
     assert send("127.0.0.1", server.port, question(4), timeout_s=5)[0] == 0
     eventually(lambda: workers(server) not in ([], [before]))
     assert server.ask(timeout=10).status_code == 200
