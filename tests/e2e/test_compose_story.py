@@ -204,7 +204,7 @@ def test_omniboard_draws_the_runs_in_a_browser(released, tmp_path):
     with launched(*rules) as browser, browser.new_context(http_credentials=login, ignore_https_errors=True) as context:
         page = context.new_page()
         visit(page, f"https://omniboard.{NAME}/sacristy")
-        page.wait_for_selector(f"text={MODEL}", timeout=30_000)
+        page.wait_for_selector(f"text={MODEL}", timeout=120_000)
         page.screenshot(path=str(tmp_path / "omniboard.png"))
     assert (tmp_path / "omniboard.png").stat().st_size > 10_000
 
