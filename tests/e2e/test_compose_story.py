@@ -205,8 +205,8 @@ def test_omniboard_draws_the_runs_in_a_browser(released, tmp_path):
         page = context.new_page()
         visit(page, f"https://omniboard.{NAME}/sacristy")
         page.wait_for_selector(f"text={MODEL}", timeout=120_000)
-        page.screenshot(path=str(tmp_path / "omniboard.png"))
-    assert (tmp_path / "omniboard.png").stat().st_size > 10_000
+        picture = tmp_path / "omniboard.png"
+        until(lambda: len(page.screenshot(path=str(picture))) > 10_000)  # on a busy machine it is drawn more than once
 
 
 def expressions():
