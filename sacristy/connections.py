@@ -23,7 +23,10 @@ VERSIONS = ("HTTP/1.1", "HTTP/1.0")
 FIRST_FINAL = "200"  # what is below comes before the answer; nothing here asks for it
 BODILESS = frozenset({204, 304})
 LINE_END = b"\r\n"
+HEAD_END = LINE_END * 2
 HEX, LONGEST_SIZE = frozenset(b"0123456789abcdefABCDEF"), 8  # digits of a chunk's size
+LONGEST_LENGTH = 18  # digits of a body's
+CORK = getattr(socket, "TCP_CORK", None)  # Linux
 ODD = (OSError, HTTPException)  # all that is raised here
 
 
@@ -66,18 +69,19 @@ class Connection:
         if len(body) < RECORD:
             self._socket.sendall(b"".join((head, body)))  # two pieces would wake the server twice
         else:
-            self._socket.sendall(head)
-            view = memoryview(body)
-            for at in range(0, len(view), PIECE):
-                self._socket.sendall(view[at : at + PIECE])
+            with corked(self._socket):
+                self._socket.sendall(head)
+                view = memoryview(body)
+                for at in range(0, len(view), PIECE):
+                    self._socket.sendall(view[at : at + PIECE])
         found = b""
-        while (end := found.find(b"\r\n\r\n")) < 0:
+        while (end := found.find(HEAD_END)) < 0:
             more = self._socket.recv(RECORD)
             if not more or len(found) > HEAD_LIMIT:
                 raise HTTPException("no answer")
             found += more
         status, self._closing, self.headers = parse_head(found[:end])
-        self._rest = found[end + 4 :]
+        self._rest = found[end + len(HEAD_END) :]
         self._left = 0 if status in BODILESS else body_length(self.headers)
         return status
 
@@ -92,14 +96,19 @@ class Connection:
         if self.headers.get("transfer-encoding", "").lower() == "chunked":
             return self._read_chunks()
         self._closing, self._left = True, 0
-        pieces = [self._rest]
-        while more := self._socket.recv(PIECE):
-            pieces.append(more)
-        return b"".join(pieces)
+        content = bytearray(self._rest)
+        while len(content) <= READ_LIMIT and (more := self._socket.recv(PIECE)):
+            content += more
+        if len(content) > READ_LIMIT:
+            raise HTTPException("too large")
+        return bytes(content)
 
     def _read_chunks(self) -> bytes:
-        chunks = []
+        chunks, total = [], 0
         while size := chunk_size(self._line()):
+            total += size
+            if total > READ_LIMIT:
+                raise HTTPException("too large")
             self._left = size + len(LINE_END)
             chunks.append(self.read()[:size])
         while self._line():
@@ -185,6 +194,17 @@ class Connections:
         return None
 
 
+@contextmanager
+def corked(stream: socket.socket) -> Iterator[None]:
+    """Have the kernel send full packets, not one for each record of TLS: the server wakes less often."""
+    if CORK is None or not isinstance(stream, ssl.SSLSocket):
+        yield
+        return
+    stream.setsockopt(socket.IPPROTO_TCP, CORK, 1)
+    yield
+    stream.setsockopt(socket.IPPROTO_TCP, CORK, 0)
+
+
 def close_all(connections: list[Connection]) -> None:
     """Close them."""
     while connections:
@@ -212,7 +232,7 @@ def body_length(headers: dict[str, str]) -> int | None:
     length = headers.get("content-length")
     if length is None or "transfer-encoding" in headers:
         return None
-    if not (length.isascii() and length.isdigit()):
+    if not (length.isascii() and length.isdigit() and len(length) <= LONGEST_LENGTH):
         raise HTTPException("no plain length")
     return int(length)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -46,16 +47,38 @@ class StoreKeys:
         """Access key and secret key."""
         return self.access_key, self.secret_key
 
+    @property
+    def line(self) -> str:
+        """What a file of theirs holds."""
+        return f"{self.access_key}:{self.secret_key}"
+
+    @classmethod
+    def parse(cls, line: str) -> StoreKeys:
+        """Return what a file's one line holds, `access:secret`."""
+        access, _, secret = line.strip().partition(":")
+        return cls(access, secret)
+
 
 def given_keys(path: Path) -> StoreKeys:
     """Return what a file of `access:secret` that somebody named holds. Raises KeysUnusable."""
     try:
-        access, _, secret = path.read_text().strip().partition(":")
+        keys = StoreKeys.parse(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise KeysUnusable(path=path, reason=getattr(error, "strerror", "") or "no text") from None
-    if not access or not secret:
+    if not all(keys.pair):
         raise KeysUnusable(path=path, reason="no access:secret is in it")
-    return StoreKeys(access, secret)
+    return keys
+
+
+def user_keys(folder: Path, user: str) -> tuple[str, str] | tuple[None, None]:
+    """Return the access and the secret key of a user, or a pair of None to let boto3 look for them.
+
+    Raises KeysUnusable for a file without any.
+    """
+    path = folder / f"ceph-{user}"
+    if os.environ.get("AWS_ACCESS_KEY_ID") or not path.exists():
+        return None, None
+    return given_keys(path).pair
 
 
 class Signer:

@@ -77,7 +77,8 @@ def export_archive(
     """Write an image as an archive that the engine loads under a tag.
 
     `held`: the lowest layers, which the engine has; it needs only their names. Every layer is verified while it is
-    read, and verified again by the engine. Raises ImageNotFound, BlobNotFound, BlobDamaged or InvalidImage.
+    read, and verified again by the engine. The composed stack's guard lets such archives pass and no others
+    (stack/composed/archive_rules.py). Raises ImageNotFound, BlobNotFound, BlobDamaged or InvalidImage.
     """
     manifest = registry.manifest(repository, digest)
     reference = f"{repository}@{digest}"

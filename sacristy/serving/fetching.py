@@ -28,10 +28,12 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     try:
         bucket = bucket_of(environment)
         cache = NodeCache(Path(environment[CACHE]), int(environment.get(LIMIT) or 0))
-        for name, digest, size in listed(app_folder()):
+        files = listed(app_folder())
+        freed = cache.make_room({digest: size for _, digest, size in files})
+        for name, digest, size in files:
             read = cache.bring(digest, partial(bucket.read, digest, size), bucket.location)
             report(f"{name}, {size:,} bytes, {'from the store' if read else 'from the cache of this node'}")
-        freed = cache.trim()
+        freed += cache.trim()
     except SacristyError as error:
         report(str(error))
         return 1

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from sacristy.serving.loading import app_folder, read_limits, read_model_toml
 from sacristy.serving.node_cache import hold
 from sacristy.serving.pipeline import WAITING
 from sacristy.serving.shared_memory import clear_leftovers, new_folder
-from sacristy.serving.worker import replacing
+from sacristy.serving.worker import limit_waits, replacing
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - memory is meant: a heartbeat on a slow disk can look like a hang
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -86,11 +84,8 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Let accepted connections inherit a limit on each wait for the client, so that none can hold a thread for ever."""
-    pause = struct.pack("ll", PAUSE_S, 0)
-    for listener in server.LISTENERS:
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            listener.sock.setsockopt(socket.SOL_SOCKET, option, pause)
+    """Wait for no client for long."""
+    limit_waits(server.LISTENERS, PAUSE_S)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -15,7 +15,9 @@ import os
 import select
 import signal
 import socket
+import struct
 import threading
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -85,6 +87,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 def seats(count: int) -> threading.Semaphore:
     """Return how many threads may stay with a connection: half of all, and never the only one."""
     return threading.Semaphore(count // 2)
+
+
+def limit_waits(listeners: Iterable[Any], pause_s: int) -> None:
+    """Let accepted connections inherit a limit on each wait for the client, so that none can hold a thread for ever."""
+    pause = struct.pack("ll", pause_s, 0)
+    for listener in listeners:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, pause)
 
 
 class ShortStalls(logging.Filter):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from sacristy.commands import run
@@ -12,10 +13,10 @@ from sacristy.datasets import Found, Pointer, find, read_pointer
 from sacristy.environments import ensure_environment, environment_folder, is_ready
 from sacristy.errors import DataFileChanged, DataFileMissing, InvalidLocation, NoDataFile
 from sacristy.project import load_model
+from sacristy.s3 import user_keys
 from sacristy.settings import Settings
 from sacristy.supervision.program import write_private
 from sacristy.weights.atomic import writing
-from sacristy.weights.s3_keys import keys
 
 REMOTE = "store"
 USER = "training"
@@ -41,10 +42,9 @@ def pull(settings: Settings, model: str) -> Path:
     pointer = _pointer(settings, model)
     if find(pointer).state == "pulled":
         return pointer.path
-    with writing(pointer.path):
-        pointer.path.unlink(missing_ok=True)
-    _dvc(settings, ["pull", "--force", str(pointer.file)])
-    return _sound(pointer).path
+    with _aside(pointer.path):
+        _dvc(settings, ["pull", "--force", str(pointer.file)])
+        return _sound(pointer).path
 
 
 def push(settings: Settings, model: str) -> Path:
@@ -93,10 +93,26 @@ def environment(settings: Settings) -> dict[str, str]:
     """Return the variables that DVC runs under: its configuration's folder, and the keys of the bucket."""
     folder = settings.home / "dvc"
     ours = {"DVC_GLOBAL_CONFIG_DIR": str(folder), "DVC_SITE_CACHE_DIR": str(folder / "site"), "DVC_NO_ANALYTICS": "1"}
-    access, secret = keys(settings.home / "secrets", USER)
+    access, secret = user_keys(settings.home / "secrets", USER)
     if access and secret and settings.data_location.startswith("s3://"):
         ours |= {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
     return os.environ | CHECKSUMS | ours
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[None]:
+    """Put a file that somebody changed out of the way for the block; it comes back if that fails."""
+    kept = path.with_name(f".{path.name}.before")
+    with writing(path):
+        if path.is_file():
+            path.replace(kept)
+    try:
+        yield
+    except BaseException:
+        if kept.exists():
+            kept.replace(path)
+        raise
+    kept.unlink(missing_ok=True)
 
 
 def _section(name: str, facts: dict[str, str]) -> list[str]:

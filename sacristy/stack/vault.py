@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from boto3.exceptions import RetriesExceededError
 from botocore.exceptions import ClientError
 
-from sacristy.errors import BackupUnusable, InvalidLocation
+from sacristy.errors import BackupUnusable, InvalidLocation, StoreAway
 from sacristy.settings import Settings
 from sacristy.weights.atomic import part, writing
 from sacristy.weights.folder import FolderStore
@@ -39,6 +41,9 @@ class Vault(Protocol):
     def get(self, key: str, path: Path) -> None:
         """Bring a file back, or raise BackupUnusable."""
 
+    def delete(self, key: str) -> None:
+        """Remove a file; one that is not there is no error."""
+
     def below(self, folder: str) -> list[str]:
         """Return the keys below a folder (which ends in `/`, or is empty for all), sorted."""
 
@@ -66,6 +71,15 @@ class FolderVault:
         with writing(path):
             shutil.copyfile(self._folder / key, path)
 
+    def delete(self, key: str) -> None:
+        """See Vault.delete. Folders that it leaves empty go too. Raises PathNotWritable."""
+        path = self._folder / key
+        with writing(path):
+            path.unlink(missing_ok=True)
+        for folder in path.relative_to(self._folder).parents[:-1]:
+            with suppress(OSError):  # it is not empty
+                (self._folder / folder).rmdir()
+
     def below(self, folder: str) -> list[str]:
         """See Vault.below."""
         found = (path for path in (self._folder / folder).rglob("*") if path.is_file())
@@ -83,18 +97,25 @@ class BucketVault:
 
     def put(self, key: str, path: Path) -> None:
         """See Vault.put. Raises StoreAway, StoreRefused or StoreFull."""
-        with asking(self.location):
-            self._store.client.upload_file(str(path), self._store.bucket, self._prefix + key)
+        with path.open("rb") as source, asking(self.location):  # upload_file hides a refusal in an error of its own
+            self._store.client.upload_fileobj(source, self._store.bucket, self._prefix + key)
 
     def get(self, key: str, path: Path) -> None:
-        """See Vault.get. Raises StoreAway or StoreRefused too."""
-        with asking(self.location):
+        """See Vault.get. Raises StoreAway, StoreRefused or PathNotWritable too."""
+        with writing(path), asking(self.location):
             try:
                 self._store.client.download_file(self._store.bucket, self._prefix + key, str(path))
             except ClientError as error:
                 if code_of(error) in MISSING:
                     raise BackupUnusable(location=self.location, reason=f"{key} is missing") from None
                 raise
+            except RetriesExceededError as error:  # none of botocore's own
+                raise StoreAway(location=self.location, reason=error.last_exception) from None
+
+    def delete(self, key: str) -> None:
+        """See Vault.delete. Raises StoreAway or StoreRefused."""
+        with asking(self.location):
+            self._store.client.delete_object(Bucket=self._store.bucket, Key=self._prefix + key)
 
     def below(self, folder: str) -> list[str]:
         """See Vault.below."""

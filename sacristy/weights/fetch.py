@@ -45,9 +45,9 @@ def fetch(store: Store, files: Sequence[Named], folder: Path, progress: Progress
 
 
 def digest_of(path: Path) -> str:
-    """Return the digest of a file's content, or an empty string if there is no such file."""
+    """Return the digest of a file's content, or an empty string if there is no such file, or none that can be read."""
     try:
         with path.open("rb") as file:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
         return ""

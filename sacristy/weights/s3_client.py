@@ -13,9 +13,8 @@ import botocore.exceptions as failures
 from botocore.config import Config
 
 from sacristy.errors import StoreAway, StoreFull, StoreRefused
-from sacristy.s3 import given_keys
+from sacristy.s3 import given_keys, user_keys
 from sacristy.settings import Settings
-from sacristy.weights.s3_keys import keys
 
 ATTEMPTS = 8
 CONNECTIONS = 16
@@ -32,9 +31,9 @@ def open_client(settings: Settings, user: str, attempts: int = ATTEMPTS, keys_fi
     """Return a client for the gateway of these settings. It connects when it is first asked something.
 
     Keys: `keys_file`, else AWS_ACCESS_KEY_ID and its kin, else secrets/ceph-<user>, else where boto3 looks.
-    Raises KeysUnusable for a `keys_file` without any.
+    Raises KeysUnusable for a file without any.
     """
-    access, secret = given_keys(keys_file).pair if keys_file else keys(settings.home / "secrets", user)
+    access, secret = given_keys(keys_file).pair if keys_file else user_keys(settings.home / "secrets", user)
     ca = settings.s3_ca
     return boto3.client(
         "s3",

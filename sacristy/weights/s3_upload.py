@@ -76,7 +76,7 @@ class Reading:
         self.done = 0
         self._source, self._head = source, first
         self.at_once = at_once(self.part_size)
-        self._free = [bytearray(self.part_size) for _ in range(self.at_once + 1)]
+        self._free: list[bytearray] = []
         self._room = threading.Semaphore(self.at_once + 1)
 
     def parts(self) -> Iterator[tuple[int, bytearray, memoryview]]:
@@ -84,7 +84,7 @@ class Reading:
         number = 0
         while True:
             self._room.acquire()
-            buffer = self._free.pop()
+            buffer = self._free.pop() if self._free else bytearray(self.part_size)
             count = self._fill(memoryview(buffer))
             if not count:
                 self.release(buffer)
@@ -134,7 +134,7 @@ def upload_large(
         if reading.done != size:
             raise WeightsRefused(path=path, reason="it changed while it was read")
         _complete(bucket, upload, parts, size)
-        _name(bucket, blobs, upload, reading.digest)
+        _name(bucket, blobs, upload, reading.digest, size)
     bucket.client.put_object(Bucket=bucket.name, Key=f"hints/{mark}", Body=reading.digest.encode())
     return reading.digest, size
 
@@ -161,6 +161,8 @@ def _already_there(bucket: Bucket, blobs: Blobs, mark: str, source: BinaryIO, fi
     if f"sha256:{found.hexdigest()}" != hinted:
         return ""
     blobs.renew(hinted)
+    if not blobs.has(hinted):  # collected while the file was read
+        return ""
     progress(size)
     return hinted
 
@@ -270,12 +272,18 @@ def _complete(bucket: Bucket, upload: Upload, parts: list[dict[str, Any]], size:
             raise
 
 
-def _name(bucket: Bucket, blobs: Blobs, upload: Upload, digest: str) -> None:
+def _name(bucket: Bucket, blobs: Blobs, upload: Upload, digest: str, size: int) -> None:
     """Make the object visible under its digest, in one step."""
     if blobs.has(digest):
         blobs.renew(digest)
     else:
-        source = {"Bucket": bucket.name, "Key": upload.key}
-        sizes = TransferConfig(multipart_threshold=COPIED_WHOLE, multipart_chunksize=PIECE)
-        bucket.client.copy(source, bucket.name, blob_key(digest), Config=sizes)
+        words = {
+            "CopySource": {"Bucket": bucket.name, "Key": upload.key},
+            "Bucket": bucket.name,
+            "Key": blob_key(digest),
+        }
+        if size <= COPIED_WHOLE:
+            bucket.client.copy_object(**words)
+        else:
+            bucket.client.copy(**words, Config=TransferConfig(multipart_chunksize=PIECE))
     bucket.client.delete_object(Bucket=bucket.name, Key=upload.key)

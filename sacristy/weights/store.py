@@ -53,6 +53,9 @@ class Store(Protocol):
     def has(self, digest: str) -> bool:
         """Say whether a blob is there."""
 
+    def find(self, digest: str) -> Blob | None:
+        """Return one blob as `list` does, None if it is not there."""
+
     def delete(self, digest: str) -> None:
         """Remove a blob; one that is not there is no error."""
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from sacristy.commands import run
 from sacristy.errors import CommandFailed, PathNotWritable, ProgramMissing, ServiceNotReady
+from sacristy.s3 import StoreKeys
 from sacristy.settings import Settings
 from sacristy.stack.ceph import cluster as plan
 from sacristy.stack.ceph.cluster import MON, OSD, Cluster
 from sacristy.stack.ceph.provision import OPS, WEIGHTS, StorePlan, User, provision, read_plan
-from sacristy.stack.ceph.s3 import Keys, answers
+from sacristy.stack.ceph.s3 import answers
 from sacristy.stack.init import make_secret
 from sacristy.stack.ports import choose_port, holds, is_free
 from sacristy.stack.services import CEPH, log_file
@@ -45,14 +46,17 @@ Progress = Callable[[str], None]
 Step = tuple[str, Callable[[], None], Callable[[], str]]  # a daemon, what makes it, what says why it is not ready
 
 
-def up(settings: Settings, supervisor: Supervisor, progress: Progress, extra: str = "") -> Cluster:
+def up(
+    settings: Settings, supervisor: Supervisor, progress: Progress, extra: str = "", *, given: bool = False
+) -> Cluster:
     """Start the cluster, wait until it takes objects, and make its users and buckets.
 
+    `given`: its certificate is made and renewed by another, and is here to be read only.
     Raises ProgramMissing, PathNotWritable, CommandFailed or ServiceNotReady.
     """
     find_programs()
     cluster = describe(settings, supervisor, extra)
-    _prepare(cluster, settings)
+    _prepare(cluster, settings, given=given)
     daemons = plan.programs(cluster, settings)
     steps: tuple[Step, ...] = (
         (MON, lambda: _make_monitor(cluster), lambda: _mon_answers(cluster)),
@@ -140,12 +144,12 @@ def _mon_port(settings: Settings, pid: int) -> int:
     return known
 
 
-def _prepare(cluster: Cluster, settings: Settings) -> None:
+def _prepare(cluster: Cluster, settings: Settings, *, given: bool) -> None:
     for folder in (*(cluster.folder / name for name in FOLDERS), cluster.run):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(cluster.file, plan.configuration(cluster))
     certificate, key = cluster.secrets / plan.CERTIFICATE, cluster.secrets / plan.KEY
-    if not _is_valid(certificate) or not key.is_file():
+    if not given and not (_is_valid(certificate) and key.is_file()):
         run(plan.certificate_command(certificate, key), timeout_s=60)
         key.chmod(0o600)
         Supervisor(settings).remove(CEPH)  # it reads its certificate when it starts
@@ -191,23 +195,28 @@ def _make_osd(cluster: Cluster) -> None:
 
 
 def _make_owner(cluster: Cluster, store_plan: StorePlan) -> None:
-    """Make the one user that the gateway cannot be asked for: who makes all others."""
+    """Make the one user that the gateway cannot be asked for: who makes all others.
+
+    Its key goes through a pipe: every user of the machine may read the words of a command.
+    """
     secret = cluster.secrets / f"ceph-{OPS}"
     make_secret(secret, _new_keys)
-    keys = Keys.parse(secret.read_text())
+    keys = StoreKeys.parse(secret.read_text())
     user: User = store_plan.users[OPS]
-    show = ["radosgw-admin", "-n", "client.rgw.a", "user", "info", f"--uid={OPS}"]
+    ask = ["radosgw-admin", "-n", "client.rgw.a"]
     try:
-        known = json.loads(_run(cluster, show))
+        _run(cluster, [*ask, "user", "info", f"--uid={OPS}"])
+        kept = True
     except CommandFailed:
-        known = {}
-    if not known:
-        create = ["radosgw-admin", "-n", "client.rgw.a", "user", "create", f"--uid={OPS}"]
-        create += [f"--display-name={user.title}", f"--caps={ADMIN_CAPS}"]
-        _run(cluster, [*create, f"--access-key={keys.access}", f"--secret-key={keys.secret}"])
-    elif keys.access not in [key["access_key"] for key in known["keys"]]:
-        add = ["radosgw-admin", "-n", "client.rgw.a", "key", "create", f"--uid={OPS}", "--key-type=s3"]
-        _run(cluster, [*add, f"--access-key={keys.access}", f"--secret-key={keys.secret}"])
+        _run(cluster, [*ask, "user", "create", f"--uid={OPS}", f"--display-name={user.title}", f"--caps={ADMIN_CAPS}"])
+        kept = False  # a key that Ceph thought of
+    facts = json.loads(_run(cluster, [*ask, "metadata", "get", f"user:{OPS}"]))
+    ours = {"user": OPS, "subuser": "", "access_key": keys.access_key, "secret_key": keys.secret_key}
+    known = facts["data"]["keys"] if kept else []
+    if keys.pair not in [(key["access_key"], key["secret_key"]) for key in known]:
+        others = [key for key in known if key["access_key"] != keys.access_key]
+        facts["data"]["keys"] = [*others, ours]
+        _run(cluster, [*ask, "metadata", "put", f"user:{OPS}"], json.dumps(facts))
 
 
 def _mon_answers(cluster: Cluster) -> str:
@@ -229,8 +238,8 @@ def _asked(cluster: Cluster, argv: list[str], field: str = "", wanted: str = "")
     return "" if found == wanted else f"it is {found}"
 
 
-def _run(cluster: Cluster, argv: list[str]) -> str:
-    return run(argv, environment=os.environ | cluster.environment, timeout_s=60)
+def _run(cluster: Cluster, argv: list[str], given: str | None = None) -> str:
+    return run(argv, environment=os.environ | cluster.environment, timeout_s=60, given=given)
 
 
 def _wait(supervisor: Supervisor, settings: Settings, name: str, check: Callable[[], str]) -> None:

@@ -11,9 +11,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sacristy.errors import SacristyError
+from sacristy.s3 import StoreKeys
 from sacristy.settings import Settings
 from sacristy.stack.ceph.provision import OPS, WEIGHTS
-from sacristy.stack.ceph.s3 import REGION, Keys
+from sacristy.stack.ceph.s3 import REGION
 
 TIMEOUT_S = 3
 PROBE = "health/probe"
@@ -34,7 +35,7 @@ def check_ceph(settings: Settings) -> str:
 
 
 def _client(settings: Settings) -> Any:
-    keys = Keys.parse(settings.secret(f"ceph-{OPS}"))
+    keys = StoreKeys.parse(settings.secret(f"ceph-{OPS}"))
     retries: Any = {"total_max_attempts": 1, "mode": "standard"}
     config = Config(
         signature_version="s3v4",
@@ -48,8 +49,8 @@ def _client(settings: Settings) -> Any:
     return boto3.client(
         "s3",
         endpoint_url=settings.s3_endpoint,
-        aws_access_key_id=keys.access,
-        aws_secret_access_key=keys.secret,
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
         region_name=REGION,
         verify=str(settings.s3_ca),
         config=config,

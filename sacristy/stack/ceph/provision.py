@@ -15,8 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sacristy.errors import InvalidModelFile, StoreAway, StoreRefused
+from sacristy.s3 import StoreKeys
 from sacristy.settings import Settings
-from sacristy.stack.ceph.s3 import AdminApi, Keys, open_client
+from sacristy.stack.ceph.s3 import AdminApi, open_client
 
 OPS = "ops"
 WEIGHTS = "weights"
@@ -117,12 +118,18 @@ def provision(settings: Settings, plan: StorePlan, endpoint: str, ca: Path | Non
 
     Raises StoreAway or StoreRefused. `quota_bytes`: what the buckets may hold together, 0 for no limit.
     """
-    keys = {name: Keys.parse(settings.secret(f"ceph-{name}")) for name in plan.users}
+    keys = {name: StoreKeys.parse(settings.secret(f"ceph-{name}")) for name in plan.users}
     return apply(plan, endpoint, ca, admin=keys[OPS], keys=keys, quota_bytes=quota_bytes)
 
 
 def apply(
-    plan: StorePlan, endpoint: str, ca: Path | None, *, admin: Keys, keys: dict[str, Keys], quota_bytes: int = 0
+    plan: StorePlan,
+    endpoint: str,
+    ca: Path | None,
+    *,
+    admin: StoreKeys,
+    keys: dict[str, StoreKeys],
+    quota_bytes: int = 0,
 ) -> list[str]:
     """Make users as the administrator and buckets as `ops`; return what was changed, in words."""
     with closing(AdminApi(endpoint, ca, admin)) as api:
@@ -140,18 +147,17 @@ def apply(
     return changed
 
 
-def _user(api: AdminApi, name: str, user: User, keys: Keys) -> list[str]:
+def _user(api: AdminApi, name: str, user: User, keys: StoreKeys) -> list[str]:
     found = api.ask("GET", "user", uid=name)
+    given = {"access-key": keys.access_key, "secret-key": keys.secret_key, "key-type": "s3"}
     if found is None:
-        given = {"access-key": keys.access, "secret-key": keys.secret, "key-type": "s3"}
         limits = {} if name == OPS else {"max-buckets": "-1"}
         made = {"display-name": user.title, "op-mask": user.operations, **given, **limits}
         api.ask("PUT", "user", uid=name, **made)
         return [f"user {name} made"]
     changed = []
-    if keys.access not in [key["access_key"] for key in found["keys"]]:
-        given = {"access-key": keys.access, "secret-key": keys.secret, "key-type": "s3", "generate-key": "false"}
-        api.ask("PUT", "user?key", uid=name, **given)
+    if keys.access_key not in [key["access_key"] for key in found["keys"]]:
+        api.ask("PUT", "user?key", uid=name, **given, **{"generate-key": "false"})
         changed.append(f"key of {name} added")
     if _operations(found.get("op_mask", "")) != _operations(user.operations):
         api.ask("POST", "user", uid=name, **{"op-mask": user.operations})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,13 @@ from botocore.exceptions import BotoCoreError, HTTPClientError
 from botocore.httpsession import URLLib3Session
 
 from sacristy.errors import StoreAway, StoreRefused
+from sacristy.s3 import StoreKeys
 
 REGION = "default"  # Ceph's name for its one zone group
 TIMEOUT_S = 20
 
 
-@dataclass(frozen=True)
-class Keys:
-    """A user's access key and secret key; a file holds both as `access:secret`."""
-
-    access: str
-    secret: str
-
-    @classmethod
-    def parse(cls, text: str) -> Keys:
-        """Return what a secret's file holds."""
-        access, _, secret = text.strip().partition(":")
-        return cls(access, secret)
-
-
-def open_client(endpoint: str, ca: Path | None, keys: Keys) -> Any:
+def open_client(endpoint: str, ca: Path | None, keys: StoreKeys) -> Any:
     """Return a boto3 client for what provisioning asks: small questions, few retries."""
     config = Config(
         signature_version="s3v4",
@@ -50,8 +36,8 @@ def open_client(endpoint: str, ca: Path | None, keys: Keys) -> Any:
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
-        aws_access_key_id=keys.access,
-        aws_secret_access_key=keys.secret,
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
         region_name=REGION,
         verify=str(ca) if ca else None,
         config=config,
@@ -71,10 +57,10 @@ def answers(endpoint: str, ca: Path | None) -> str:
 class AdminApi:
     """The Admin Ops API of one gateway, as a user with the caps users=*."""
 
-    def __init__(self, endpoint: str, ca: Path | None, keys: Keys) -> None:
+    def __init__(self, endpoint: str, ca: Path | None, keys: StoreKeys) -> None:
         self._endpoint = endpoint
         self._session = URLLib3Session(verify=str(ca) if ca else True, timeout=TIMEOUT_S)
-        self._auth = S3SigV4Auth(Credentials(keys.access, keys.secret), "s3", REGION)
+        self._auth = S3SigV4Auth(Credentials(*keys.pair), "s3", REGION)
 
     def close(self) -> None:
         """Close its connections."""

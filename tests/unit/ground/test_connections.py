@@ -5,7 +5,7 @@ from http.client import HTTPException
 
 import pytest
 
-from sacristy.connections import Connection, Connections, parse_head
+from sacristy.connections import Connections, parse_head
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -27,23 +27,6 @@ def test_a_connection_ends_as_its_version_says(version, wish, ends):
 def test_what_is_no_head_is_refused(head):
     with pytest.raises(HTTPException):
         parse_head(head)
-
-
-@pytest.fixture
-def told():
-    """Return a function that gives a connection whose other side says this, whatever it is asked, and ends."""
-    streams = []
-
-    def told(content):
-        ours, theirs = socket.socketpair()
-        streams.extend((ours, theirs))
-        theirs.sendall(content)
-        theirs.shutdown(socket.SHUT_WR)
-        return Connection(ours)
-
-    yield told
-    for stream in streams:
-        stream.close()
 
 
 def asked(connection):
@@ -93,6 +76,7 @@ def test_an_answer_without_a_body_is_finished_at_once(told):
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
         CHUNKED,
         CHUNKED + b"9\r\nshort",
         CHUNKED + b"-5\r\nwhole",
@@ -105,6 +89,7 @@ def test_an_answer_without_a_body_is_finished_at_once(told):
         "cut short",
         "no number",
         "too large",
+        "more than Python reads as a number",
         "no chunk",
         "half a chunk",
         "odd",
@@ -114,6 +99,17 @@ def test_an_answer_without_a_body_is_finished_at_once(told):
 )
 def test_what_is_out_of_the_ordinary_is_an_error(told, content):
     with pytest.raises(HTTPException):
+        asked(told(content)).read()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [CHUNKED + b"6\r\nlonger\r\n" * 2 + b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nlonger and longer"],
+    ids=["chunks", "until its end"],
+)
+def test_no_more_than_the_limit_is_read_into_memory_in_whatever_form_it_comes(told, monkeypatch, content):
+    monkeypatch.setattr("sacristy.connections.READ_LIMIT", 10)
+    with pytest.raises(HTTPException, match="too large"):
         asked(told(content)).read()
 
 

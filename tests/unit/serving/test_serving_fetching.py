@@ -110,6 +110,35 @@ def test_what_was_just_of_use_stays_and_without_a_limit_all_does(cache):
     assert NodeCache(cache.folder).trim() == 0
 
 
+def test_two_pods_may_make_room_at_once(cache, monkeypatch):
+    oldest, kept = old(cache, "a"), old(cache, "b", used=2)
+    gone = cache.folder / "c"  # as the other leaves it between the listing and the look at each
+    monkeypatch.setattr(type(gone), "iterdir", lambda _: iter([gone, oldest, kept]))
+    monkeypatch.setattr(type(gone), "is_file", lambda _: True)
+    assert cache.trim() == 8
+    assert (oldest.exists(), kept.exists()) == (False, True)
+
+
+def test_what_another_pod_has_just_found_or_is_bringing_stays(cache, monkeypatch):
+    found, brought = old(cache, "a"), old(cache, "b")
+    monkeypatch.setattr(cache, "_facts", lambda: [(1.0, 8, found), (1.0, 8, brought)])
+    os.utime(found)
+    with cache._locked(brought):
+        assert cache.trim(coming=10) == 0
+
+
+def test_what_a_killed_pod_left_half_written_goes(cache):
+    left, new = old(cache, f".{HEX}.part"), old(cache, ".b.part", used=2 * JUST_USED_S)
+    assert cache.trim(now=2 * JUST_USED_S) == 8
+    assert (left.exists(), new.exists()) == (False, True)
+
+
+def test_room_is_made_before_another_model_is_brought_but_not_of_its_own_files(cache):
+    other, own = old(cache, "a", size=3), old(cache, HEX, size=3)
+    assert cache.make_room({DIGEST: 3, "sha256:" + "0" * 64: 5}) == 3
+    assert (other.exists(), own.exists()) == (False, True)
+
+
 def test_a_folder_without_weights_holds_nothing(tmp_path):
     assert hold(tmp_path / "none") == []
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from sacristy.errors import InvalidModelFile, ProgramMissing
+from sacristy.errors import CommandFailed, InvalidModelFile, ProgramMissing
+from sacristy.s3 import StoreKeys
 from sacristy.settings import Settings
 from sacristy.stack.ceph import bringup
 from sacristy.stack.ceph.cluster import (
+    CERTIFICATE,
+    KEY,
     SOCKET_PATH_LIMIT,
     Cluster,
     certificate_command,
@@ -19,7 +25,6 @@ from sacristy.stack.ceph.cluster import (
     programs,
 )
 from sacristy.stack.ceph.provision import lifecycle, policy, read_plan
-from sacristy.stack.ceph.s3 import Keys
 
 PROJECT = Path(__file__).parents[3]
 
@@ -114,4 +119,62 @@ def test_a_plan_that_breaks_its_schema_is_named(tmp_path, text):
 
 
 def test_keys_are_two_words_with_a_colon():
-    assert Keys.parse("ACCESS:se:cret\n") == Keys("ACCESS", "se:cret")
+    assert StoreKeys.parse("ACCESS:se:cret\n") == StoreKeys("ACCESS", "se:cret")
+
+
+@pytest.fixture
+def near_its_end(tmp_path, monkeypatch):
+    """Return what makes a cluster's files where its certificate ends within days, and the commands that it runs."""
+    home, commands = tmp_path / "home", []
+    (home / "secrets").mkdir(parents=True)
+    for name in (CERTIFICATE, KEY):
+        (home / "secrets" / name).write_text("as it was given")
+
+    def run(argv, **_):
+        commands.append(argv)
+        if "-checkend" in argv:
+            raise CommandFailed(program="openssl", code=1, last="will expire", command="openssl")
+        return ""
+
+    monkeypatch.setattr(bringup, "run", run)
+    monkeypatch.setattr(bringup, "Supervisor", lambda _: SimpleNamespace(remove=lambda _: None))
+    cluster = Cluster(home / "ceph", PROJECT / "ceph" / "ceph.conf", home / "secrets", "f", 7443, 17300, 20)
+    return lambda *, given: bringup._prepare(cluster, Settings(project=PROJECT, home=home), given=given), commands
+
+
+def test_a_certificate_of_our_own_is_renewed_before_it_ends(near_its_end):
+    prepare, commands = near_its_end
+    prepare(given=False)
+    assert [argv[1] for argv in commands] == ["x509", "req"]
+
+
+def test_a_certificate_that_was_given_is_left_alone(near_its_end):
+    prepare, commands = near_its_end
+    prepare(given=True)  # in a container it cannot be written: the store would not come up in its last 30 days
+    assert commands == []
+
+
+@pytest.mark.parametrize(
+    ("known", "kept"),
+    [(None, []), ([], []), ([("OLD", "x")], ["OLD"]), ([("NEW", "former")], []), ([("NEW", "the-secret-key")], None)],
+)
+def test_the_owners_key_goes_through_a_pipe(cluster, plan, tmp_path, monkeypatch, known, kept):
+    (tmp_path / "ceph-ops").write_text("NEW:the-secret-key")
+    commands, put = [], []
+
+    def run(argv, given=None, **_):
+        commands.append(" ".join(argv))
+        if "info" in argv and known is None:
+            raise CommandFailed(program=argv[0], code=2, last="no such user", command="")
+        if "put" in argv:
+            put.append([(key["access_key"], key["secret_key"]) for key in json.loads(given)["data"]["keys"]])
+        there = [("THOUGHT-OF", "y")] if known is None else known
+        return json.dumps(
+            {"data": {"keys": [dict(zip(("access_key", "secret_key"), key, strict=True)) for key in there]}}
+        )
+
+    monkeypatch.setattr(bringup, "run", run)
+    bringup._make_owner(dataclasses.replace(cluster, secrets=tmp_path), plan)
+    assert "the-secret-key" not in "".join(commands)
+    assert any("user create" in command for command in commands) == (known is None)
+    assert put == ([] if kept is None else [[*((name, "x") for name in kept), ("NEW", "the-secret-key")]])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
-from sacristy.connections import Connection, Connections
+from sacristy.connections import Connections
 from sacristy.s3 import Signer
 from sacristy.weights.s3_direct import Direct
 from sacristy.weights.s3_upload import AT_ONCE, ROOM, at_once
@@ -40,23 +39,6 @@ def test_a_new_day_and_a_new_secret_are_signed_with_a_new_key():
     first, *_, last = found = [signer.headers(who, at, "GET", "/")["authorization"] for who, at in asked]
     assert first == last
     assert len(set(found)) == 3
-
-
-@pytest.fixture
-def told():
-    """Return a function that gives a connection whose other side says this, whatever it is asked, and ends."""
-    streams = []
-
-    def told(content):
-        ours, theirs = socket.socketpair()
-        streams.extend((ours, theirs))
-        theirs.sendall(content)
-        theirs.shutdown(socket.SHUT_WR)
-        return Connection(ours)
-
-    yield told
-    for stream in streams:
-        stream.close()
 
 
 @pytest.fixture
