@@ -24,10 +24,12 @@ def run(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
+    given: str | None = None,
 ) -> str:
     """Run a program to its end and return what it printed on standard output.
 
-    Raises CommandFailed with the last line it printed, or ProgramMissing. `environment` replaces the process's own.
+    Raises CommandFailed with the last line it printed, or ProgramMissing. `environment` replaces the process's own;
+    `given` is its standard input.
     """
     log.debug("run %s", argv)
     try:
@@ -36,6 +38,7 @@ def run(
             cwd=folder,
             env=environment,
             timeout=timeout_s,
+            input=given,
             capture_output=True,
             text=True,
             errors="replace",

@@ -854,7 +854,7 @@ class WeightsDamaged(SacristyError):
     """Blobs that something refers to are missing or not what they should be."""
 
     what = "{count} blobs in {location} are missing or damaged"
-    next = "sacristy restore brings them from a backup; or train and build again"
+    next = "sacristy weights mend PLACE brings them from a backup; or train and build again"
 
 
 class BackupUnusable(SacristyError):
@@ -865,9 +865,9 @@ class BackupUnusable(SacristyError):
 
 
 class StackNotEmpty(SacristyError):
-    """A restore onto a stack that has runs of its own."""
+    """A restore onto a stack that has records of its own."""
 
-    what = "the database has runs that are not in the backup {name}, such as run {run}"
+    what = "the database has {collection} that are not in the backup {name}, such as {id}"
     next = "restore onto an empty stack: SACRISTY_HOME=another-folder sacristy up"
     http_status = 409
 

@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sacristy.cli.printing import JsonFlag, done, emit, table, timed
+from sacristy.cli.places import Ca, Endpoint, KeyFile, Place
+from sacristy.cli.printing import JsonFlag, done, emit, out, table, timed
 from sacristy.cli.progress import bytes_bar
 from sacristy.cli.weights import open_as, references
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import WeightsDamaged
 from sacristy.stack import backup as keeping
+from sacristy.stack.backup_pruning import Pruned, prune
 from sacristy.stack.vault import Gateway, open_vault
 
 PANEL = "The store"
-Place = Annotated[str, typer.Argument(help="A folder, or s3://bucket.", metavar="PLACE")]
-Endpoint = Annotated[str, typer.Option(help="The gateway of s3://, if it is not the project's own.")]
-Ca = Annotated[Path | None, typer.Option(help="The certificate that this gateway's is checked with.")]
-KeyFile = Annotated[Path | None, typer.Option("--keys", help="A file with this gateway's keys: access:secret.")]
 
 
-def backup(place: Place, endpoint: Endpoint = "", ca: Ca = None, keys: KeyFile = None, json: JsonFlag = False) -> None:
+def backup(
+    place: Place,
+    keep: Annotated[int, typer.Option(min=0, help="Then remove all but so many of this place's; 0: none.")] = 0,
+    endpoint: Endpoint = "",
+    ca: Ca = None,
+    keys: KeyFile = None,
+    json: JsonFlag = False,
+) -> None:
     """Copy the database, all weights that anything refers to, and DVC's data. A second backup copies what is new."""
     bench = Workbench()
     vault = open_vault(place, bench.settings, Gateway(endpoint, ca, keys))
     digests = list(references(bench))
     with timed() as clock, bytes_bar("backup", None, json) as progress:
         made, copied = keeping.backup(bench.settings, open_as(bench, "serving"), vault, digests, progress)
+        pruned = prune(vault, keep) if keep else Pruned()
     documents = sum(facts["documents"] for facts in made.collections.values())
     held = f"{documents:,} documents, {len(made.blobs)} blobs, {len(made.data)} files of data"
     text = f"{made.name}: {held}, {copied.bytes:,} bytes of them new"
 
     def show() -> None:
         table("Lost before this backup", ["what"], [(lost,) for lost in copied.lost], "Everything was there.")
+        if pruned.backups:
+            out.print(f"{len(pruned.backups)} older backups went, with {pruned.blobs} blobs, {pruned.bytes:,} bytes")
         done(text, clock())
 
-    emit({"backup": made, "copied": copied}, json, show)
+    emit({"backup": made, "copied": copied, "pruned": pruned}, json, show)
     if copied.lost:
         raise WeightsDamaged(count=len(copied.lost), location=bench.settings.weights_location)
 

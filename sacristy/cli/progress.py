@@ -21,7 +21,8 @@ def bytes_bar(text: str, total: int | None, quiet: bool = False) -> Iterator[Cal
     if quiet:
         yield silent
     elif err.is_terminal:
-        columns = (TextColumn(text), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        named = TextColumn("{task.description}", markup=False)
+        columns = (named, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=err, transient=True) as bar:
             task = bar.add_task(text, total=total)
             yield lambda count: bar.update(task, advance=count)

@@ -1,4 +1,4 @@
-"""weights ls, get, put, verify, gc, provision: looking into the store and after it."""
+"""weights ls, get, put, verify, mend, gc, provision: looking into the store and after it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from typing import Annotated
 
 import typer
 
+from sacristy.cli.places import Ca, Endpoint, KeyFile, Place
 from sacristy.cli.printing import JsonFlag, done, emit, out, short, table, timed
 from sacristy.cli.progress import bytes_bar
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import InvalidName, WeightsDamaged
 from sacristy.images.references import version_weights
 from sacristy.names import DIGEST_GRAMMAR, parse_digest, parse_run
-from sacristy.s3 import given_keys
+from sacristy.s3 import StoreKeys, given_keys
 from sacristy.settings import Role
 from sacristy.stack.ceph.bringup import make_keys
 from sacristy.stack.ceph.provision import apply, read_plan
-from sacristy.stack.ceph.s3 import Keys
+from sacristy.stack.vault import Gateway, open_vault
 from sacristy.tracking.database import connect
 from sacristy.tracking.runs import find_run
 from sacristy.weights import upkeep
 from sacristy.weights.fetch import fetch
 from sacristy.weights.formats import check_file
-from sacristy.weights.references import by_digest, run_weights
+from sacristy.weights.mending import mend as bring_again
+from sacristy.weights.references import by_digest, journal_weights, run_weights
 from sacristy.weights.store import Store, open_store
 
 PANEL = "The store"
@@ -40,11 +42,12 @@ def open_as(bench: Workbench, user: str) -> Store:
 
 
 def references(bench: Workbench) -> dict[str, list[str]]:
-    """Return who refers to each blob: runs, and versions built here or pushed."""
+    """Return who refers to each blob: runs, journals of this machine, and versions built here or pushed."""
     return by_digest(_all_references(bench))
 
 
 def _all_references(bench: Workbench) -> Iterator[tuple[str, str]]:
+    yield from journal_weights(bench.settings)
     database = connect(bench.settings, Role.SERVICE)
     with database.client:
         yield from run_weights(database)
@@ -140,12 +143,37 @@ def verify(json: JsonFlag = False) -> None:
 
 
 @app.command()
+def mend(place: Place, endpoint: Endpoint = "", ca: Ca = None, keys: KeyFile = None, json: JsonFlag = False) -> None:
+    """Bring what `verify` finds missing or damaged from a backup. What is sound stays; the stack goes on working."""
+    bench = Workbench()
+    store = open_as(bench, "ops")
+    vault = open_vault(place, bench.settings, Gateway(endpoint, ca, keys))
+    with timed() as clock:
+        with bytes_bar("verify", None, json) as progress:
+            found = upkeep.verify(store, references(bench), progress)
+        with bytes_bar("mend", None, json) as progress:
+            copied = bring_again(store, vault.blobs, found, progress)
+
+    def show() -> None:
+        if copied.lost:
+            table("Not in this backup, or damaged there too", ["digest"], [(digest,) for digest in copied.lost], "")
+        done(f"{found.sound} blobs were sound, {copied.copied} were mended, {copied.bytes:,} bytes copied", clock())
+
+    emit({"sound": found.sound, "mended": copied.copied, "bytes": copied.bytes, "lost": copied.lost}, json, show)
+    if copied.lost:
+        raise WeightsDamaged(count=len(copied.lost), location=store.location)
+
+
+@app.command()
 def gc(
     grace_days: Annotated[float, typer.Option("--grace-days", min=0, help="Keep what was put since.")] = 7,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Remove blobs that no run and no version refers to, after showing them and asking."""
+    """Remove blobs that no run and no version refers to, after showing them and asking.
+
+    Runs whose journals lie on other machines are not known: sacristy resync there first.
+    """
     bench = Workbench()
     store = open_as(bench, "ops")
     blobs = upkeep.unreferenced(store, references(bench).keys(), grace_days * DAY_S)
@@ -155,9 +183,11 @@ def gc(
     if blobs and not yes:
         typer.confirm(f"Remove these {len(blobs)} blobs?", abort=True, err=True)
     with timed() as clock:
-        freed = upkeep.collect(store, blobs) + store.clear_unfinished(max(grace_days, 1) * DAY_S)
-    data = {"removed": [blob.digest for blob in blobs], "freed": freed}
-    emit(data, json, lambda: done(f"{len(blobs)} blobs removed, {freed:,} bytes freed", clock()))
+        refer = references(bench) if blobs else {}  # again: the answer may have taken an hour
+        gone = upkeep.collect(store, (blob for blob in blobs if blob.digest not in refer))
+        freed = sum(blob.size for blob in gone) + store.clear_unfinished(max(grace_days, 1) * DAY_S)
+    data = {"removed": [blob.digest for blob in gone], "freed": freed}
+    emit(data, json, lambda: done(f"{len(gone)} blobs removed, {freed:,} bytes freed", clock()))
 
 
 @app.command()
@@ -170,23 +200,27 @@ def provision(
 ) -> None:
     """Make users, buckets and rights of ceph/store.toml on a cluster of yours. Doing it again changes nothing."""
     bench = Workbench()
-    owner = Keys(*given_keys(admin).pair)
+    owner = given_keys(admin)
     plan = read_plan(bench.settings.project / "ceph" / "store.toml")
     make_keys(bench.settings, plan)
-    keys = {name: Keys.parse(bench.settings.secret(f"ceph-{name}")) for name in plan.users}
+    keys = {name: StoreKeys.parse(bench.settings.secret(f"ceph-{name}")) for name in plan.users}
     with timed() as clock:
         changed = apply(plan, endpoint, ca, admin=owner, keys=keys, quota_bytes=quota_gib << 30)
-    hint = json_module.dumps(
-        {"weights": "s3://weights", "weights_endpoint": endpoint} | ({"weights_ca": str(ca)} if ca else {})
-    )
 
     def show() -> None:
         for line in changed or ["nothing was to be changed"]:
             out.print(line)
-        out.print(f"for .sacristy/settings.toml of this project: {hint}", markup=False)
+        out.print(f"for .sacristy/settings.toml of this project:\n\n{settings_lines(endpoint, ca)}\n", markup=False)
         done("the store is as ceph/store.toml says", clock())
 
     emit({"changed": changed}, json, show)
+
+
+def settings_lines(endpoint: str, ca: Path | None) -> str:
+    """Return the lines of settings.toml that name a store which was provisioned; its strings are JSON's."""
+    facts = {"weights": "s3://weights", "weights_endpoint": endpoint, "data_remote": "s3://data"}
+    facts |= {"weights_ca": str(ca.absolute())} if ca else {}  # a relative one would be taken from .sacristy
+    return "\n".join(f"{name} = {json_module.dumps(value)}" for name, value in facts.items())
 
 
 def _when(seconds: float) -> datetime:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,34 +20,23 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from sacristy.errors import BackupUnusable, DatabaseUnreachable, StackNotEmpty
+from sacristy.errors import BackupUnusable, DatabaseUnreachable
 from sacristy.settings import DATABASE, Role, Settings
+from sacristy.stack.backup_index import INDEX, Backup, read
 from sacristy.stack.data_copies import copy_data, damaged_data, data_keys, open_data
+from sacristy.stack.foreign import refuse_foreign
 from sacristy.stack.vault import Vault
 from sacristy.tracking.database import address, connect, reason
 from sacristy.weights import upkeep
+from sacristy.weights.mending import mend
 from sacristy.weights.mirror import Mirrored, mirror
 from sacristy.weights.references import by_digest, run_weights
 from sacristy.weights.store import Progress, Store, silent
 from sacristy.weights.upkeep import Verification
 
-SCHEMA = 1
 LEFT_OUT = ("locks",)  # of those who work now
-INDEX = "backup.json"
 BATCH = 500
 BATCH_BYTES = 16 << 20
-
-
-@dataclass
-class Backup:
-    """What a backup holds: for each collection its number of documents and its file's SHA-256; blobs; keys of data."""
-
-    name: str
-    at: str
-    collections: dict[str, dict[str, Any]] = field(default_factory=dict)
-    blobs: list[str] = field(default_factory=list)
-    data: list[str] = field(default_factory=list)
-    schema: int = SCHEMA
 
 
 @dataclass
@@ -77,17 +65,18 @@ def backup(
     made = Backup(f"backup-{now:%Y%m%dT%H%M%S%fZ}", now.isoformat())
     with tempfile.TemporaryDirectory(prefix="sacristy-backup-") as folder:
         with _database(settings, Role.SERVICE) as client:
-            referenced = by_digest(run_weights(client[DATABASE]))
             for name, path in _dump(client, Path(folder)):
                 documents, digest = _count(path)
                 made.collections[name] = {"documents": documents, "sha256": digest}
                 vault.put(f"{made.name}/mongodb/{name}.bson", path)
+            referenced = by_digest(run_weights(client[DATABASE]))  # later than the dump: of each run that is in it
         made.blobs = sorted({*referenced, *digests})
         copied = mirror(store, vault.blobs, made.blobs, progress)
         made.blobs = [digest for digest in made.blobs if digest not in copied.lost]
         source = open_data(settings)
-        kept = copy_data(source, vault, data_keys(source))
-        made.data = [key for key in data_keys(source) if key not in kept.lost]
+        keys = data_keys(source)
+        kept = copy_data(source, vault, keys)
+        made.data = [key for key in keys if key not in kept.lost]
         copied = _sum(copied, kept)
         index = Path(folder) / INDEX
         index.write_text(json.dumps(asdict(made), indent=1))
@@ -105,30 +94,23 @@ def restore(settings: Settings, store: Store, vault: Vault, name: str = "", prog
         found = read(vault, name, Path(folder))
         files = {name: _fetched(vault, found, name, Path(folder)) for name in found.collections}
         with _database(settings, Role.ADMIN) as client:
-            _refuse_foreign_runs(client, found.name, files.get("runs"))
+            refuse_foreign(client, found.name, files)
             data = open_data(settings)
             kept = copy_data(vault, data, found.data)
             copied = _sum(mirror(vault.blobs, store, found.blobs, progress), kept)
+            refuse_foreign(client, found.name, files)  # copying takes hours: a run may have begun
             for collection in sorted(files, key=lambda one: one == "runs"):  # runs last: their blobs are there before
                 _load(client, collection, files[collection])
-    return Restored(found, copied, upkeep.verify(store, found.blobs), damaged_data(data, found.data))
+    return Restored(found, copied, _verified(store, vault, found.blobs), damaged_data(data, found.data))
 
 
-def read(vault: Vault, name: str, folder: Path) -> Backup:
-    """Return what a backup holds. Raises BackupUnusable."""
-    known = [key.split("/")[0] for key in vault.below("") if re.fullmatch(f"backup-[^/]+/{re.escape(INDEX)}", key)]
-    if not known or (name and name not in known):
-        reason = f"there is {', '.join(known) or 'none'}"
-        raise BackupUnusable(location=vault.location, reason=reason)
-    path = folder / INDEX
-    vault.get(f"{name or known[-1]}/{INDEX}", path)
-    try:
-        found = Backup(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise BackupUnusable(location=vault.location, reason=f"{INDEX}: {error}") from None
-    if found.schema != SCHEMA:
-        raise BackupUnusable(location=vault.location, reason=f"it has schema {found.schema}, not {SCHEMA}")
-    return found
+def _verified(store: Store, vault: Vault, blobs: list[str]) -> Verification:
+    """Read and hash blobs; what is damaged was there before, and is replaced by what the backup has."""
+    found = upkeep.verify(store, blobs)
+    if found.ok:
+        return found
+    mend(store, vault.blobs, found)
+    return upkeep.verify(store, blobs)
 
 
 def _sum(first: Mirrored, second: Mirrored) -> Mirrored:
@@ -145,22 +127,27 @@ def _database(settings: Settings, role: Role) -> MongoClient[dict[str, Any]]:
 
 
 def _dump(client: MongoClient[dict[str, Any]], folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield each collection with a file of its documents, all as they were at one moment."""
+    """Yield each collection with a file of its documents, all as they were at one moment.
+
+    All are read before the first is given: MongoDB keeps such a moment for five minutes, and sending may take longer.
+    """
     database = client[DATABASE]
+    paths = {}
     try:
         own = database.list_collection_names(filter={"type": "collection"})  # views come with the schema
         names = sorted(name for name in own if not name.startswith("system."))
         with client.start_session(snapshot=True) as session:
             for name in (name for name in names if name not in LEFT_OUT):
-                path = folder / f"{name}.bson"
+                paths[name] = folder / f"{name}.bson"
                 raw = database.with_options(codec_options=bson.CodecOptions(RawBSONDocument))
-                with path.open("wb") as file:
+                with paths[name].open("wb") as file:
                     for document in raw[name].find({}, session=session):
                         file.write(document.raw)
-                yield name, path
-                path.unlink()
     except PyMongoError as error:
         raise DatabaseUnreachable(address=_address(client), reason=reason(error)) from None
+    for name, path in paths.items():
+        yield name, path
+        path.unlink()
 
 
 def _address(client: MongoClient[dict[str, Any]]) -> str:
@@ -186,19 +173,6 @@ def _fetched(vault: Vault, found: Backup, collection: str, folder: Path) -> Path
     if digest != found.collections[collection]["sha256"]:
         raise BackupUnusable(location=vault.location, reason=f"{path.name} is damaged: its SHA-256 is {digest}")
     return path
-
-
-def _refuse_foreign_runs(client: MongoClient[dict[str, Any]], name: str, runs: Path | None) -> None:
-    """Raise StackNotEmpty unless every run that is there is the backup's own, from a restore that was interrupted."""
-    raw = client[DATABASE].with_options(codec_options=bson.CodecOptions(RawBSONDocument))
-    there = {document["_id"]: document.raw for document in raw["runs"].find({})}
-    if runs and there:
-        with runs.open("rb") as file:
-            for document in _documents(file):
-                if there.get(document["_id"]) == document.raw:
-                    del there[document["_id"]]
-    for run in there:
-        raise StackNotEmpty(name=name, run=run)
 
 
 def _load(client: MongoClient[dict[str, Any]], collection: str, path: Path) -> None:

@@ -15,6 +15,7 @@ from sacristy.settings import Role, Settings, load
 from sacristy.tracking.card_upkeep import refresh_cards
 from sacristy.tracking.database import connect
 from sacristy.tracking.resync import reap, resync
+from sacristy.turns import beat
 
 log = logging.getLogger("keeper")
 
@@ -50,6 +51,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = load()
     while True:
+        beat(settings.home, "keeper")
         try:
             turn(settings)
         except SacristyError as error:

@@ -39,7 +39,8 @@ class Entry:
                 self._path.unlink(missing_ok=True)
                 return False
             file.publish(target, kept=False)
-        os.utime(self._path)  # when it was last of use, for whoever makes room
+        with suppress(FileNotFoundError):  # another process made room meanwhile
+            os.utime(self._path)  # when it was last of use, for whoever makes room
         progress(target.stat().st_size)
         return True
 
@@ -52,10 +53,10 @@ class Entry:
         with suppress(OSError):
             new.unlink(missing_ok=True)
             try:
-                os.link(target, new)
-            except OSError:  # another file system
-                shutil.copyfile(target, new)
-            new.replace(self._path)
+                _link(target, new)
+                new.replace(self._path)
+            finally:  # half a copy would fill the disk that refused the other half
+                new.unlink(missing_ok=True)
 
 
 class Cache:
@@ -85,14 +86,21 @@ class Cache:
 
     def trim(self, limit: int) -> int:
         """Drop the blobs that were longest of no use until `limit` bytes are left; return how many that freed."""
-        facts = sorted(
-            ((path.stat().st_mtime, path.stat().st_size, path) for path in self.folder.glob("*") if not path.suffix),
-            reverse=True,
-        )
+        facts: list[tuple[float, int, Path]] = []
+        for path in self.folder.glob("*"):
+            with suppress(FileNotFoundError):  # another process makes room too
+                facts += [] if path.suffix else [(path.stat().st_mtime, path.stat().st_size, path)]
         kept = freed = 0
-        for _, size, path in facts:
+        for _, size, path in sorted(facts, reverse=True):
             kept += size
             if kept > limit:
                 path.unlink(missing_ok=True)
                 freed += size
         return freed
+
+
+def _link(target: Path, new: Path) -> None:
+    try:
+        os.link(target, new)
+    except OSError:  # another file system
+        shutil.copyfile(target, new)

@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -110,6 +110,14 @@ class FolderStore:
         """Say whether a blob is there."""
         return self.path(digest).is_file()
 
+    def find(self, digest: str) -> Blob | None:
+        """See Store.find."""
+        try:
+            facts = self.path(digest).stat()
+        except FileNotFoundError:
+            return None
+        return Blob(digest, facts.st_size, facts.st_mtime)
+
     def delete(self, digest: str) -> None:
         """Remove a blob if it is there."""
         with writing(self.folder):
@@ -118,16 +126,16 @@ class FolderStore:
     def list(self) -> Iterator[Blob]:
         """Yield every blob, in the order of the digests."""
         for path in sorted(self._blobs.glob("*")):
-            if re.fullmatch("[0-9a-f]{64}", path.name):
-                facts = path.stat()
-                yield Blob(f"sha256:{path.name}", facts.st_size, facts.st_mtime)
+            if re.fullmatch("[0-9a-f]{64}", path.name) and (blob := self.find(f"sha256:{path.name}")):
+                yield blob
 
     def clear_unfinished(self, older_than_s: float) -> int:
         """Remove temporary files that killed writers left."""
         freed = 0
         for path in self._incoming.glob(f".*{SUFFIX}"):
-            facts = path.stat()
-            if facts.st_mtime < time.time() - older_than_s:
-                path.unlink(missing_ok=True)
-                freed += facts.st_size
+            with suppress(FileNotFoundError):  # its writer ended meanwhile
+                facts = path.stat()
+                if facts.st_mtime < time.time() - older_than_s:
+                    path.unlink()
+                    freed += facts.st_size
         return freed

@@ -1,12 +1,18 @@
-"""Which blobs the runs in the database refer to, and who refers to each."""
+"""Which blobs runs refer to, those in the database and those in journals that were not sent, and who refers to each."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 
+from sacristy.settings import Settings
 from sacristy.tracking.database import Documents
+from sacristy.tracking.journal import EVENTS
+from sacristy.tracking.resync import journals
 
 CHECKPOINT = "kept_checkpoint"  # of a run, below `sacristy`: what a Job's training goes on from in another pod
+NOTED = b'{"e":"note","key":"weights",'  # how such a line of a journal begins
 
 
 def run_weights(database: Documents) -> Iterator[tuple[str, str]]:
@@ -22,6 +28,19 @@ def run_weights(database: Documents) -> Iterator[tuple[str, str]]:
     for run in database.runs.find(unfinished, {f"sacristy.{CHECKPOINT}.files.digest": 1}):
         for file in run["sacristy"][CHECKPOINT]["files"]:
             yield f"checkpoint of run {run['_id']}", file["digest"]
+
+
+def journal_weights(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (`journal NAME`, digest) for the weights of runs of which the database knows only when they are resent.
+
+    Ask this before the database: a journal that goes in between is in it.
+    """
+    for folder in journals(settings):
+        with suppress(FileNotFoundError), (folder / EVENTS).open("rb") as lines:
+            for line in lines:
+                if line.startswith(NOTED) and line.endswith(b"\n"):  # else a kill cut it short
+                    for file in json.loads(line)["value"]:
+                        yield f"journal {folder.name}", file["digest"]
 
 
 def by_digest(pairs: Iterator[tuple[str, str]]) -> dict[str, list[str]]:

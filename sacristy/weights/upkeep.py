@@ -51,15 +51,15 @@ def unreferenced(store: Store, referenced: Set[str], grace_s: float = GRACE_S, n
     return [blob for blob in store.list() if blob.digest not in referenced and blob.modified < before]
 
 
-def collect(store: Store, blobs: Iterable[Blob]) -> int:
-    """Delete blobs that `unreferenced` found, and return how many bytes that freed.
+def collect(store: Store, blobs: Iterable[Blob]) -> list[Blob]:
+    """Delete blobs that `unreferenced` found, and return those that went.
 
-    One that was put again in between, by a run that refers to it now, has a new age and is kept.
+    One that was put again in between, by a run that refers to it now, has a new age and is kept. Each is looked at
+    just before it goes: to remove thousands takes minutes.
     """
-    current = {blob.digest: blob for blob in store.list()}
-    freed = 0
+    gone = []
     for blob in blobs:
-        if current.get(blob.digest) == blob:
+        if store.find(blob.digest) == blob:
             store.delete(blob.digest)
-            freed += blob.size
-    return freed
+            gone.append(blob)
+    return gone

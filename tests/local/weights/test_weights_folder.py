@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -75,6 +76,12 @@ def test_leftovers_of_killed_writers_are_cleared(store, write):
     os.utime(leftover, (0, 0))
     assert store.clear_unfinished(3600) == 5
     assert not leftover.exists()
+
+
+def test_a_writer_that_ends_while_leftovers_are_cleared_is_no_failure(store, monkeypatch):
+    ended = store.folder / "incoming" / ".blob.x.part"
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([ended]))
+    assert store.clear_unfinished(3600) == 0
 
 
 def test_many_writers_of_one_blob_leave_one_sound_blob(store, write, tmp_path):

@@ -57,9 +57,10 @@ def test_all_comes_back_and_the_weights_are_verified(source, empty, mongod, kill
     assert {name: after[name] for name in kept} == kept
     assert gridfs.GridFS(killable_mongod.database()).get("backup-test").read() == b"x" * 300_000
     assert keeping.restore(*empty, vault).ok  # again changes nothing
-    killable_mongod.database().runs.insert_one({"_id": 9})
-    with pytest.raises(StackNotEmpty, match="run 9"):
-        keeping.restore(*empty, vault)
+    for collection in ("feedback", "runs"):
+        killable_mongod.database()[collection].insert_one({"_id": 9})
+        with pytest.raises(StackNotEmpty, match=rf"{collection} .* such as 9"):
+            keeping.restore(*empty, vault)
 
 
 def test_a_second_backup_copies_only_what_is_new(source, tmp_path):

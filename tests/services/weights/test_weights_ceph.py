@@ -11,11 +11,12 @@ from botocore.exceptions import ClientError
 from services.weights.conftest import LIFECYCLE
 
 from sacristy.errors import ServiceNotReady
+from sacristy.s3 import StoreKeys
 from sacristy.settings import Settings
 from sacristy.stack.ceph import bringup
 from sacristy.stack.ceph.health import check_ceph
 from sacristy.stack.ceph.provision import provision, read_plan
-from sacristy.stack.ceph.s3 import Keys, open_client
+from sacristy.stack.ceph.s3 import open_client
 from sacristy.stack.init import init
 from sacristy.stack.ports import remember
 from sacristy.stack.status import service_states
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.ceph
 
 @pytest.fixture
 def ops(ceph):
-    return open_client(ceph.s3_endpoint, ceph.s3_ca, Keys.parse(ceph.secret("ceph-ops")))
+    return open_client(ceph.s3_endpoint, ceph.s3_ca, StoreKeys.parse(ceph.secret("ceph-ops")))
 
 
 def test_provisioning_again_changes_nothing(ceph):

@@ -103,6 +103,14 @@ def test_verify_reads_all_and_names_what_is_broken_and_whose_it_is(shelf, comman
     assert f"run {number}" in said
 
 
+def test_what_is_damaged_comes_again_from_a_backup(shelf, command, run, tmp_path):
+    command("backup", tmp_path / "backups")
+    damage(shelf, run[1])
+    assert run[1] in command("weights", "mend", tmp_path / "nothing", code=1)
+    assert json.loads(command("weights", "mend", tmp_path / "backups", "--json"))["mended"] == 1
+    assert json.loads(command("weights", "verify", "--json"))["ok"]
+
+
 def test_gc_shows_and_asks_and_keeps_what_a_run_refers_to(shelf, command, run, write):
     (stored,) = json.loads(command("weights", "put", write("a.json", b"[4]"), "--json"))
     command("weights", "gc", "--yes")  # younger than the grace period
@@ -138,6 +146,14 @@ def test_a_backup_comes_back_by_command(shelf, command, run, killable_mongod, tm
     restored = json.loads(command("restore", place, "--json"))
     assert (restored["backup"], restored["verified"]["sound"]) == (made, 1)
     assert json.loads(command("weights", "verify", "--json"))["ok"]
+
+
+def test_older_backups_go_when_a_new_one_is_whole(shelf, command, run, tmp_path):
+    for _ in range(2):
+        made = json.loads(command("backup", tmp_path / "backups", "--keep", "1", "--json"))
+    assert len(made["pruned"]["backups"]) == 1
+    assert [path.name for path in (tmp_path / "backups").glob("backup-*")] == [made["backup"]["name"]]
+    assert made["backup"]["blobs"] == [run[1]]
 
 
 def test_a_place_that_cannot_hold_a_backup_is_said(shelf, command, tmp_path):

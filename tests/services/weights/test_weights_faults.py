@@ -14,7 +14,8 @@ import pytest
 from services.weights.faulty import ALWAYS, Fault
 
 from sacristy.errors import PathNotWritable, StoreAway, StoreFull, StoreRefused
-from sacristy.stack.ceph.s3 import AdminApi, Keys
+from sacristy.s3 import StoreKeys
+from sacristy.stack.ceph.s3 import AdminApi
 from sacristy.weights.s3 import PART, S3Store
 
 pytestmark = pytest.mark.ceph
@@ -217,7 +218,7 @@ def test_a_certificate_of_another_is_refused(settings, write):
 
 
 def test_a_full_store_is_one_line_and_has_no_blob(store, ceph, path):
-    api = AdminApi(ceph.s3_endpoint, ceph.s3_ca, Keys.parse(ceph.secret("ceph-ops")))
+    api = AdminApi(ceph.s3_endpoint, ceph.s3_ca, StoreKeys.parse(ceph.secret("ceph-ops")))
     quota = {"enabled": "true", "max-size-kb": "20480", "max-objects": "-1"}
     api.ask("PUT", "bucket?quota", uid="ops", bucket=store.bucket, **quota)
     with pytest.raises(StoreFull, match="QuotaExceeded"):

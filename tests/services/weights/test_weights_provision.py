@@ -11,10 +11,11 @@ from services.weights.conftest import PROJECT
 
 from sacristy.commands import run
 from sacristy.errors import StoreFull
+from sacristy.s3 import StoreKeys
 from sacristy.settings import Role, Settings
 from sacristy.stack.ceph import bringup
 from sacristy.stack.ceph.provision import apply, read_plan
-from sacristy.stack.ceph.s3 import AdminApi, Keys
+from sacristy.stack.ceph.s3 import AdminApi
 from sacristy.stack.init import init
 from sacristy.stack.ports import free_port, remember
 from sacristy.supervision import Supervisor
@@ -25,7 +26,7 @@ pytestmark = [
     pytest.mark.ceph,
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
 ]
-ADMIN = Keys("ADMIN", "administrator's-secret")
+ADMIN = StoreKeys("ADMIN", "administrator's-secret")
 NO_PLAN = "[users.ops]\ntitle = 'goes again'\n[buckets]\n"
 
 
@@ -45,7 +46,7 @@ def stranger(tmp_path_factory):
         supervisor.start_daemon()
         cluster = bringup.up(settings, supervisor, lambda _: None)
         create = ["radosgw-admin", "-n", "client.rgw.a", "user", "create", "--uid=admin", "--display-name=admin"]
-        create += [f"--access-key={ADMIN.access}", f"--secret-key={ADMIN.secret}", "--caps=users=*;buckets=*"]
+        create += [f"--access-key={ADMIN.access_key}", f"--secret-key={ADMIN.secret_key}", "--caps=users=*;buckets=*"]
         run(create, environment=os.environ | cluster.environment, timeout_s=60)
         AdminApi(settings.s3_endpoint, settings.s3_ca, ADMIN).ask("DELETE", "user", uid="ops")
         yield settings
@@ -57,7 +58,7 @@ def stranger(tmp_path_factory):
 @pytest.fixture
 def here(stranger, mongod, tmp_path, monkeypatch):
     """Settings of a home of ours that is to use it, with the words that name it and its administrator."""
-    (tmp_path / "admin").write_text(f"{ADMIN.access}:{ADMIN.secret}\n")
+    (tmp_path / "admin").write_text(f"{ADMIN.access_key}:{ADMIN.secret_key}\n")
     given = {"PROJECT": PROJECT, "HOME": stranger.project / "ours", "MONGODB_URL": mongod.url(Role.SERVICE)}
     given |= {"WEIGHTS": "s3://weights", "WEIGHTS_ENDPOINT": stranger.s3_endpoint, "WEIGHTS_CA": stranger.s3_ca}
     for name, value in given.items():
@@ -96,7 +97,7 @@ def test_keys_that_are_not_there_or_wrong_are_one_line(here, command, write):
 
 def test_more_than_the_quota_is_refused(provisioned, write):
     plan = read_plan(PROJECT / "ceph" / "store.toml")
-    keys = {name: Keys.parse(provisioned.secret(f"ceph-{name}")) for name in plan.users}
+    keys = {name: StoreKeys.parse(provisioned.secret(f"ceph-{name}")) for name in plan.users}
     where = (provisioned.s3_endpoint, provisioned.s3_ca)
     assert apply(plan, *where, admin=ADMIN, keys=keys, quota_bytes=1 << 20) == ["quota of ops set"]
     training = S3Store("weights", provisioned, "training")

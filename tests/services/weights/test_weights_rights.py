@@ -8,8 +8,9 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from sacristy.s3 import StoreKeys
 from sacristy.stack.ceph.provision import Bucket, lifecycle
-from sacristy.stack.ceph.s3 import AdminApi, Keys, open_client
+from sacristy.stack.ceph.s3 import AdminApi, open_client
 
 pytestmark = pytest.mark.ceph
 EVERYBODY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["s3:*"]}]}
@@ -40,7 +41,8 @@ DENIED = [
 def clients(ceph):
     """A client for each user of store.toml, and for one who has keys that the gateway does not know."""
     users = ("ops", "training", "serving")
-    keys = {name: Keys.parse(ceph.secret(f"ceph-{name}")) for name in users} | {"nobody": Keys("NOBODY", "nothing")}
+    keys = {name: StoreKeys.parse(ceph.secret(f"ceph-{name}")) for name in users}
+    keys["nobody"] = StoreKeys("NOBODY", "nothing")
     return {name: open_client(ceph.s3_endpoint, ceph.s3_ca, own) for name, own in keys.items()}
 
 
@@ -73,7 +75,7 @@ def test_only_ops_makes_buckets(clients, user):
 
 @pytest.mark.parametrize("user", ["training", "serving"])
 def test_only_ops_makes_users(ceph, user):
-    api = AdminApi(ceph.s3_endpoint, ceph.s3_ca, Keys.parse(ceph.secret(f"ceph-{user}")))
+    api = AdminApi(ceph.s3_endpoint, ceph.s3_ca, StoreKeys.parse(ceph.secret(f"ceph-{user}")))
     with pytest.raises(Exception, match="AccessDenied"):
         api.ask("PUT", "user", uid="another", **{"display-name": "another"})
 

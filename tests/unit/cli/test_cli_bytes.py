@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from rich.console import Console
 
@@ -40,3 +42,12 @@ def test_json_is_not_mixed_with_progress(clock, capsys):
         clock(60)
         advance(10)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["[/red].txt", "{x}.txt", "a{task.nope}.txt", "[bold]a.txt"])
+def test_a_file_of_any_name_is_shown_as_it_is(monkeypatch, name):
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(progress, "err", terminal)
+    with bytes_bar(name, 10) as advance:
+        advance(10)
+    assert name in terminal.file.getvalue()

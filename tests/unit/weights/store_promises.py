@@ -159,7 +159,7 @@ def test_only_what_nothing_refers_to_and_is_old_is_collected(store, write):
     store.put(write("b.txt", b"bb"))
     now = max(blob.modified for blob in store.list()) + 100
     assert unreferenced(store, {kept}, grace_s=1000, now=now) == []
-    assert collect(store, unreferenced(store, {kept}, grace_s=10, now=now)) == 2
+    assert [blob.size for blob in collect(store, unreferenced(store, {kept}, grace_s=10, now=now))] == [2]
     assert [blob.digest for blob in store.list()] == [kept]
 
 
@@ -169,8 +169,23 @@ def test_a_blob_that_was_put_again_counts_as_new(store, write, size):
     store.put(path)
     found = unreferenced(store, set(), grace_s=-100)
     store.put(path)
-    assert collect(store, found) == 0
-    assert len(list(store.list())) == 1
+    assert collect(store, found) == []
+    assert [store.find(blob.digest) for blob in store.list()] == list(store.list()) != []
+
+
+def test_a_blob_that_is_put_again_while_others_are_collected_is_kept(store, write):
+    found = [store.put(write(f"{name}.txt", name.encode()))[0] for name in "ab"]
+    first, last = unreferenced(store, set(), grace_s=-100)
+    remaining = iter([first, last])
+
+    def put_again_in_between():
+        yield next(remaining)
+        store.put(write("again.txt", b"a" if last.digest == found[0] else b"b"))
+        yield next(remaining)
+
+    assert collect(store, put_again_in_between()) == [first]
+    assert [blob.digest for blob in store.list()] == [last.digest]
+    assert store.find(first.digest) is None
 
 
 def test_nothing_unfinished_is_left(store, write):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sacristy.errors import BlobDamaged, InvalidName
+from sacristy.errors import BlobDamaged, InvalidName, PathNotWritable
 from sacristy.weights.fetch import fetch
 from sacristy.weights.upkeep import collect, unreferenced, verify
 
@@ -55,6 +55,15 @@ def test_a_link_in_the_folder_is_replaced_not_followed(store, write, tmp_path):
     assert not (tmp_path / "b.txt").is_symlink()
 
 
+@pytest.mark.parametrize("folder", ["file", "full"], ids=["a file as folder", "a folder in its place"])
+def test_where_it_cannot_be_put_is_one_line(store, write, tmp_path, folder):
+    digest, _ = store.put(write("a.txt", b"a"))
+    (tmp_path / "file").touch()
+    (tmp_path / "full" / "b.txt").mkdir(parents=True)
+    with pytest.raises(PathNotWritable):
+        fetch(store, [Listed("b.txt", digest)], tmp_path / folder)
+
+
 def test_a_damaged_blob_is_not_fetched(store, write, tmp_path):
     digest, _ = store.put(write("a.txt", b"a"))
     damage(store, digest)
@@ -79,7 +88,7 @@ def test_only_old_unreferenced_blobs_are_collected(store, write):
     assert unreferenced(store, {kept}, grace_s=1000, now=now) == []
     found = unreferenced(store, {kept}, grace_s=10, now=now)
     assert [blob.digest for blob in found] == [lost]
-    assert collect(store, found) == 2
+    assert collect(store, found) == found
     assert [blob.digest for blob in store.list()] == [kept]
 
 
@@ -88,5 +97,5 @@ def test_a_blob_that_was_put_again_is_not_collected(store, write):
     store.put(path)
     found = unreferenced(store, set(), grace_s=-100)
     store.put(path)
-    assert collect(store, found) == 0
+    assert collect(store, found) == []
     assert len(list(store.list())) == 1
