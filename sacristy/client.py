@@ -28,6 +28,7 @@ from sacristy.errors import GatewayAway, GatewayRefused
 
 StageName = Literal["production", "staging"]
 PASSING = frozenset({429, 502, 503})  # too many requests, or nobody there at the moment
+OF_TOKENS = frozenset({401, 403, 429})  # waiting for a model to be ready would never end
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
 
@@ -132,10 +133,15 @@ class Client:
         return dict(self._send("GET", "/models", {})["models"])
 
     def ready(self, model: str, stage: str = "production") -> bool:
-        """Say whether what answers for a model's stage says that it is ready. Raises GatewayAway."""
+        """Say whether what answers for a model's stage says that it is ready.
+
+        Raises GatewayAway, or GatewayRefused where it is the token that is refused.
+        """
         try:
             return bool(self._send("GET", f"/v2/models/{model}/ready", {"stage": stage})["ready"])
-        except GatewayRefused:
+        except GatewayRefused as error:
+            if error.fields["status"] in OF_TOKENS:
+                raise
             return False
 
     def statistics(self, model: str, *, stage: StageName = "production", hours: float = 24.0) -> dict[str, Any]:
@@ -164,12 +170,19 @@ class Client:
                     raise GatewayAway(url=self._url, reason=str(error) or type(error).__name__) from None
             else:
                 if answer.is_success:
-                    return orjson.loads(answer.content)
+                    return _content(answer)
                 if not left or answer.status_code not in PASSING:
                     raise _refusal(answer)
                 pause_s = max(pause_s, _retry_after(answer))
             self._sleep(pause_s)
         raise GatewayAway(url=self._url, reason="it was never asked: tries is below 1")
+
+
+def _content(answer: httpx.Response) -> Any:
+    try:
+        return orjson.loads(answer.content)
+    except orjson.JSONDecodeError:  # somebody else answered: a proxy's page for people
+        raise _refusal(answer) from None
 
 
 def _pause(number: int) -> float:

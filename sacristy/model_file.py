@@ -122,7 +122,10 @@ class Canary(Section):
     )
     min_requests: Count = Field(default=100, description="requests of it, below which nothing is decided")
     error_rate: float = Field(
-        default=0.01, ge=0, le=1, description="greatest share of its requests that it fails at: a 5xx or no answer"
+        default=0.01,
+        ge=0,
+        le=1,
+        description="greatest share of requests it fails at: by a 5xx, no answer, or refusing what the stage answers",
     )
     latency_p95_ms: Positive = Field(default=1000.0, description="95th percentile of its time to answer, milliseconds")
     agreement: float = Field(

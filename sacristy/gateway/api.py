@@ -85,14 +85,15 @@ def _add_inference_protocol(pages: Blueprint, desk: Desk) -> None:
     @needs(Right.PREDICT)
     def metadata(model: str, version: str = "") -> Response:
         path = _path_on(model, version)
-        question = Question(model, asked_stage(), path, headers=headers_on(), wakes=not path.endswith("/ready"))
+        wakes = not path.endswith("/ready")
+        question = Question(model, asked_stage(), path, headers=headers_on(), wakes=wakes, version=version)
         return handed_back(desk.proxy.ask(question).answer)
 
     @pages.post(OIP_MODEL + "/infer")
     @pages.post(OIP_VERSION + "/infer")
     @needs(Right.PREDICT)
     def infer(model: str, version: str = "") -> Response:
-        return desk.predict(model, _path_on(model, version), named_inside=False)
+        return desk.predict(model, _path_on(model, version), named_inside=False, version=version)
 
 
 def _path_on(model: str, version: str) -> str:

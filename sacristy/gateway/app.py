@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import atexit
 import logging
-import secrets
 from contextlib import suppress
 from http import HTTPStatus
 
 from flask import Flask, Response, g, request
+from gunicorn.http.errors import ParseException
 from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from sacristy import settings as project_settings
 from sacristy.errors import (
     BodyTooLarge,
+    BodyUnreadable,
     DatabaseUnreachable,
     MethodNotAllowed,
     NoSuchPage,
@@ -34,6 +35,7 @@ from sacristy.gateway.metrics import Meter
 from sacristy.gateway.proxy import Proxy
 from sacristy.gateway.pulse import Pulse
 from sacristy.gateway.rights import TokenRole
+from sacristy.gateway.sessions import set_up_sessions
 from sacristy.gateway.shadow import Shadow
 from sacristy.gateway.tokens import Tokens, admit
 from sacristy.project import load_model
@@ -44,7 +46,6 @@ from sacristy.tracking.database import reason
 
 log = logging.getLogger(__name__)
 
-SESSION_S = 12 * 3600
 MAX_BODY_BYTES = 16 * 1024 * 1024  # each model has a limit of its own below this one
 CONTENT_POLICY = "; ".join(
     [
@@ -77,7 +78,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("sacristy.gateway")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.strict_slashes = False
-    _set_up_sessions(app, settings)
+    set_up_sessions(app, settings)
+    app.jinja_env.globals["csrf_token"] = csrf_token
     _admit_own(settings)
     guard = Guard(Tokens(settings.tokens_file), Limits(settings.home / "gateway" / "limits"))
     guard.watch(app)
@@ -86,6 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(pages.routes(proxy, settings))
     app.register_error_handler(SacristyError, error_answer)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(ParseException, _unreadable)
     app.register_error_handler(Exception, _unforeseen)
     app.after_request(_sign)
     return app
@@ -99,7 +102,7 @@ def _add_predictions(app: Flask, proxy: Proxy, connection: Connection, settings:
     note = ledger.note if settings.prediction_log else lambda entry: None
     desk = Desk(proxy, Shadow(proxy, note, meter.copies_dropped.inc), note, ids, meter)
     app.register_blueprint(api.routes(desk))
-    app.register_blueprint(insight.routes(proxy, connection, ids))
+    app.register_blueprint(insight.routes(proxy, connection, ids, ledger.note))
     app.register_blueprint(metrics.routes(meter))
     app.register_blueprint(openapi.routes(proxy))
     app.register_blueprint(ops.routes(settings, proxy, connection))
@@ -127,23 +130,6 @@ def _admit_own(settings: Settings) -> None:
             admit(settings.tokens_file, role, role, settings.secret(f"gateway-{role}"))
 
 
-def _set_up_sessions(app: Flask, settings: Settings) -> None:
-    """Sign cookies that no script reads and no other site sends. Before `sacristy init` none outlives a worker."""
-    try:
-        app.secret_key = settings.secret("gateway-session-key")
-    except NotInitialised:
-        app.secret_key = secrets.token_urlsafe(32)
-    app.config.update(
-        SESSION_COOKIE_NAME="sacristy_session",
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Strict",
-        SESSION_COOKIE_SECURE=settings.gateway_url.startswith("https://"),
-        SESSION_REFRESH_EACH_REQUEST=False,
-        PERMANENT_SESSION_LIFETIME=SESSION_S,
-    )
-    app.jinja_env.globals["csrf_token"] = csrf_token
-
-
 def _sign(response: Response) -> Response:
     response.headers.update(HEADERS)
     if request.endpoint != "static":
@@ -163,6 +149,11 @@ def _http_error(error: HTTPException) -> Response:
     response = error_answer(kind(field="request", reason=error.name, expected="a page that / or /models names"))
     response.status_code = error.code or response.status_code
     return response
+
+
+def _unreadable(error: ParseException) -> Response:
+    """Answer a body whose chunks are none: Gunicorn finds that out while the body is read."""
+    return error_answer(BodyUnreadable(field="body", reason=str(error), expected="a well-formed body"))
 
 
 def _unforeseen(error: Exception) -> Response:

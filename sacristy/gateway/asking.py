@@ -17,13 +17,12 @@ from sacristy.gateway.proxy import SERVER_ERROR, Answered, Proxy, Question
 from sacristy.gateway.shadow import Comparison, Shadow
 from sacristy.gateway.upstream import Answer
 from sacristy.names import Stage, parse_stage
-from sacristy.targets.routes import ShareKind
 
 SENT_ON = ("Content-Type", "Content-Encoding", "Accept")
 HANDED_BACK = frozenset({"content-type", "retry-after", "allow", "inference-header-content-length"})
 OK, BAD_REQUEST = 200, 400
 JSON = {"Content-Type": "application/json"}
-PREDICTION = "X-Sacristy-Prediction"
+PREDICTION, BY_CANARY = "X-Sacristy-Prediction", "X-Sacristy-Canary"
 LONGEST_KEY = 128
 
 
@@ -36,11 +35,13 @@ class Desk:
         """`note` takes what is to be kept, and never waits."""
         self.proxy, self._shadow, self._keep, self._ids, self._meter = proxy, shadow, note, ids, meter
 
-    def predict(self, model: str, path: str, *, named_inside: bool) -> Response:
-        """Ask a model what the current request asks. `named_inside`: put the prediction's id into the answer too."""
+    def predict(self, model: str, path: str, *, named_inside: bool, version: str = "") -> Response:
+        """Ask a model what the current request asks. `named_inside`: put the prediction's id into the answer too.
+
+        `version`: the one that the path names.
+        """
         headers = JSON | headers_on()  # Triton's own client names no type
-        question = Question(model, asked_stage(), path, request.get_data(), headers, asked_key())
-        at_ms = time.time_ns() // 1_000_000
+        question = Question(model, asked_stage(), path, request.get_data(), headers, asked_key(), version=version)
         start = time.perf_counter()
         try:
             answered = self.proxy.ask(question)
@@ -48,15 +49,18 @@ class Desk:
             if isinstance(error, StillAsleep | NoRoomToWait):
                 self._meter.held.labels(model, str(question.stage), "refused").inc()
             if error.http_status >= SERVER_ERROR:
-                self._note_failure(question, at_ms, time.perf_counter() - start)
+                self._note_failure(question, _now_ms(), time.perf_counter() - start)
             raise
         if answered.held:
             self._meter.held.labels(model, str(question.stage), "answered").inc()
+        at_ms = _now_ms()  # after a wait: feedback on a fresh id is worth waiting for, until the log has it
         identity = self._ids.new(at_ms)
         self._note(question, answered, identity, at_ms)
         response = handed_back(answered.answer, identity if named_inside else "")
         if answered.answer.status == OK:
             response.headers[PREDICTION] = identity
+        if answered.by_canary:
+            response.headers[BY_CANARY] = "1"
         return response
 
     def _note(self, question: Question, answered: Answered, identity: str, at_ms: int) -> None:
@@ -69,9 +73,11 @@ class Desk:
         at = datetime.fromtimestamp(at_ms / 1000, UTC)
         self._meter.count(of, outcome, answered.took_s)
         self._keep(Entry(identity, at, of, route.run, outcome, answered.took_s * 1000, user(), *kept))
-        if answered.canary_failed and answered.routed.canary:
-            self._keep(_canary_failed(question, answered))
-        elif outcome == "answered" or answered.by_canary:
+        canary = answered.routed.canary
+        if answered.canary_failed and canary:  # else its failures would be missing where two versions are compared
+            failed = Of(question.model, question.stage, canary.route.version)
+            self._keep(Entry("", at, failed, canary.route.run, "failed", 0.0, user()))
+        if outcome == "answered" or answered.by_canary or answered.canary_failed:
             self._shadow.offer(question, answered)
 
     def _note_failure(self, question: Question, at_ms: int, took_s: float) -> None:
@@ -104,32 +110,18 @@ def handed_back(answer: Answer, identity: str = "") -> Response:
     body = answer.body
     if identity and answer.status == OK and body.startswith(b'{"'):
         body = b'{"prediction_id":"' + identity.encode() + b'",' + body[1:]
-    response = Response(body, answer.status)
-    for name, value in answer.headers.items():
-        if name in HANDED_BACK or name.startswith("x-sacristy-"):
-            response.headers[name.title()] = value
-    return response
+    kept = {
+        name.title(): value
+        for name, value in answer.headers.items()
+        if name in HANDED_BACK or name.startswith("x-sacristy-")
+    }
+    return Response(body, answer.status, kept)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def user() -> str:
     """Return the name of the token that asks."""
     return str(g.token.name)
-
-
-def _canary_failed(question: Question, answered: Answered) -> Comparison:
-    canary = answered.routed.canary
-    if canary is None:
-        raise ValueError("there is no canary")
-    return Comparison(
-        question,
-        ShareKind.CANARY,
-        own=answered.route,
-        other=canary.route,
-        own_s=answered.took_s,
-        other_s=0.0,
-        own_failed=answered.answer.status >= SERVER_ERROR,
-        other_failed=True,
-        agreed=0,
-        compared=0,
-        since=canary.since,
-    )

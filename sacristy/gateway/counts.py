@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -24,7 +24,7 @@ Span = Literal["minute", "hour"]
 SPANS: tuple[Span, ...] = ("minute", "hour")
 COUNTS, COMPARISONS = "prediction_counts", "comparisons"
 LEAST_MS, GROWTH = 0.1, 1.1
-MOST_LABELS = 64  # of one flush; a model with more shares the rest under one name
+MOST_LABELS = 256  # of a version, by one worker; a model with more shares the rest under one name
 OTHER_LABELS = "(other)"
 LONGEST_LABEL = 80
 Sums = dict[str, float]
@@ -37,6 +37,20 @@ class Of:
     model: str
     stage: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An opinion that is kept, and only lacks being counted. `at`: when the prediction was made."""
+
+    of: Of
+    at: datetime
+    agrees: bool
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """What it adds to its version's counts."""
+        return {"feedback": 1, "agreed": int(self.agrees)}
 
 
 class Tally:
@@ -92,6 +106,14 @@ class Tally:
             change = {"$inc": dict(sums), "$setOnInsert": self._facts[collection, name]}
             made[collection].append(UpdateOne({"_id": name}, change, upsert=True))
         return dict(made)
+
+    def forget(self, collection: str, but: Container[int] = ()) -> None:
+        """Let go of what was added to a collection: of all its operations `but` those at some places."""
+        names = [name for owner, name in self._sums if owner == collection]
+        for place, name in enumerate(names):
+            if place not in but:
+                del self._sums[collection, name], self._facts[collection, name]
+        self._places.clear()
 
     def _place(self, of: Of, at: datetime, span: Span) -> Sums:
         start = floor(at, span)

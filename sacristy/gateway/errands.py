@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,7 +74,7 @@ def begin(settings: Settings, identity: str, title: str, order: Order, by: str) 
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
-        return report(settings, identity).errand
+        return _begun(settings, identity) or errand
     write(folder / WHAT, asdict(errand))
     argv = [sys.executable, "-m", "sacristy.gateway.errand_runner", str(folder)]
     detach(argv, folder=settings.project, environment=_environment(settings, by), log=folder / LOG)
@@ -97,8 +98,19 @@ def report(settings: Settings, identity: str) -> Report:
 
 def recent(settings: Settings, most: int = 5) -> list[Report]:
     """Return the newest errands, newest first."""
-    found = [report(settings, folder.name) for folder in _newest(_place(settings))[:most]]
+    found = []
+    for folder in _newest(_place(settings))[:most]:
+        with suppress(UnknownErrand, FileNotFoundError):  # another worker forgets old ones
+            found.append(report(settings, folder.name))
     return sorted(found, key=lambda each: each.errand.at, reverse=True)
+
+
+def _begun(settings: Settings, identity: str) -> Errand | None:
+    """Return what a form that was sent twice began; None for the moment in which that is being written."""
+    try:
+        return report(settings, identity).errand
+    except UnknownErrand:
+        return None
 
 
 def write(path: Path, content: Any) -> None:
@@ -124,8 +136,11 @@ def _folder(settings: Settings, identity: str) -> Path:
 
 
 def _newest(place: Path) -> list[Path]:
-    folders = [folder for folder in place.iterdir() if (folder / WHAT).is_file()] if place.is_dir() else []
-    return sorted(folders, key=lambda folder: (folder / WHAT).stat().st_mtime_ns, reverse=True)
+    times: dict[Path, int] = {}
+    for folder in place.iterdir() if place.is_dir() else ():
+        with suppress(FileNotFoundError, NotADirectoryError):
+            times[folder] = (folder / WHAT).stat().st_mtime_ns
+    return sorted(times, key=lambda folder: times[folder], reverse=True)
 
 
 def _forget(place: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -10,11 +11,11 @@ import orjson
 from pydantic import Field, ValidationError, model_validator
 from pymongo import WriteConcern
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from sacristy.errors import FeedbackGiven, InvalidInstance, UnknownPrediction
 from sacristy.gateway.agreement import label_of
-from sacristy.gateway.counts import Of, Tally
+from sacristy.gateway.counts import Of, Said, Tally
 from sacristy.gateway.ids import Ids
 from sacristy.gateway.ledger import PREDICTIONS
 from sacristy.serving.model import Schema
@@ -55,8 +56,9 @@ def parse_opinion(body: bytes) -> Opinion:
 class Box:
     """Where feedback goes."""
 
-    def __init__(self, database: Database[Document], ids: Ids) -> None:
-        self._database, self._ids = database, ids
+    def __init__(self, database: Database[Document], ids: Ids, note: Callable[[Said], None]) -> None:
+        """`note` takes what is to be counted later."""
+        self._database, self._ids, self._note = database, ids, note
 
     def give(self, opinion: Opinion, token: str) -> Document:
         """Keep an opinion and return it; `new` says whether it was there already.
@@ -74,7 +76,7 @@ class Box:
             if any(before.get(key) != made[key] for key in ("agrees", "label")):
                 raise FeedbackGiven(user=made["user"], prediction=opinion.prediction_id) from None
             return _shown(before) | {"new": False}
-        self._count(made, prediction["at"])
+        self._count(Said(Of(made["model"], made["stage"], made["version"]), prediction["at"], made["agrees"]))
         return _shown(made) | {"new": True}
 
     def _find(self, identity: str) -> Document:
@@ -90,16 +92,22 @@ class Box:
             time.sleep(0.1)
         raise UnknownPrediction(prediction=identity)
 
-    def _count(self, made: Document, at: datetime) -> None:
+    def _count(self, said: Said) -> None:
+        """Count an opinion, now or later. It is kept: who sends it again is told so, and it would never be counted."""
         tally = Tally()
-        of = Of(made["model"], made["stage"], made["version"])
-        tally.add(of, at, {"feedback": 1, "agreed": made["agrees"]})
-        for collection, operations in tally.operations().items():
-            self._database[collection].bulk_write(operations, ordered=False)
+        tally.add(said.of, said.at, said.amounts)
+        try:
+            for collection, operations in tally.operations().items():
+                self._database[collection].bulk_write(operations, ordered=False)
+        except PyMongoError:
+            self._note(said)
 
 
 def _document(opinion: Opinion, prediction: Document, token: str) -> Document:
-    predictions = orjson.loads(prediction["output"]) if "output" in prediction else []
+    if "output" not in prediction:
+        large = "a prediction whose output is kept: ask with fewer instances"
+        raise InvalidInstance(field="prediction_id", reason="names what was too large to be kept", expected=large)
+    predictions = orjson.loads(prediction["output"])
     if not isinstance(predictions, list) or opinion.instance >= len(predictions):
         there = f"a number below {len(predictions)}"
         raise InvalidInstance(field="instance", reason=f"{opinion.instance} is not in the prediction", expected=there)

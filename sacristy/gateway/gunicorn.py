@@ -8,6 +8,9 @@ import sys
 import tempfile
 from typing import Any
 
+from sacristy.serving.body import PAUSE_S
+from sacristy.serving.worker import ShortStalls, limit_waits
+
 workers = min(4, max(2, len(os.sched_getaffinity(0)) // 2))
 worker_class = "sacristy.serving.worker.Worker"
 threads = 32  # they mostly wait for model servers
@@ -26,6 +29,12 @@ errorlog = "-"
 def on_starting(server: Any) -> None:
     """Make the folder in which workers add up their metrics."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="sacristy-gateway-", dir=worker_tmp_dir)
+
+
+def when_ready(server: Any) -> None:
+    """Wait for no client for long: a few that stop in the middle of a request would keep all threads."""
+    limit_waits(server.LISTENERS, PAUSE_S)
+    server.log.error_log.addFilter(ShortStalls())
 
 
 def post_fork(server: Any, worker: Any) -> None:

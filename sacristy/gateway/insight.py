@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ from flask import Blueprint, Response, request
 
 from sacristy.errors import InvalidInstance, NothingBeside
 from sacristy.gateway.asking import asked_stage, user
+from sacristy.gateway.counts import Said
 from sacristy.gateway.database import Connection
 from sacristy.gateway.feedback import MOST_BYTES, Box, parse_opinion
 from sacristy.gateway.ids import Ids
@@ -22,15 +24,15 @@ MOST_HOURS = 24 * 366
 CREATED = 201
 
 
-def routes(proxy: Proxy, connection: Connection, ids: Ids) -> Blueprint:
-    """Return the addresses of feedback and statistics."""
+def routes(proxy: Proxy, connection: Connection, ids: Ids, note: Callable[[Said], None]) -> Blueprint:
+    """Return the addresses of feedback and statistics. `note` takes opinions that could not be counted at once."""
     pages = Blueprint("insight", __name__)
 
     @pages.post("/feedback")
     @needs(Right.FEEDBACK)
     def feedback() -> Response:
         opinion = parse_opinion(read_json_body(request, MOST_BYTES))
-        given = Box(connection.database(), ids).give(opinion, user())
+        given = Box(connection.database(), ids, note).give(opinion, user())
         return plain_answer(given, CREATED if given["new"] else 200)
 
     @pages.get("/models/<model>/statistics")

@@ -13,20 +13,21 @@ import itertools
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 import orjson
 from pymongo import MongoClient, WriteConcern
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from sacristy.errors import NotInitialised
-from sacristy.gateway.agreement import predictions_in
-from sacristy.gateway.counts import MOST_LABELS, OTHER_LABELS, Of, Tally, field_of
+from sacristy.gateway.agreement import label_of, predictions_in
+from sacristy.gateway.counts import MOST_LABELS, OTHER_LABELS, Of, Said, Tally, field_of
 from sacristy.gateway.metrics import Meter
 from sacristy.gateway.shadow import Comparison
 
@@ -37,7 +38,7 @@ Keep = Literal["keep", "hash", "none"]
 PREDICTIONS = "predictions"
 MOST_ENTRIES = 20_000
 MOST_BYTES = 64 << 20
-KEPT_BYTES = 64 << 10  # of the instances, and of the predictions of one request; larger ones are kept as their hash
+KEPT_BYTES = 64 << 10  # of one request's instances, else their hash; and of its predictions, else their labels
 FLUSH_S = 0.1
 COUNTS_S = 1.0
 LONGEST_PAUSE_S = 5.0
@@ -60,6 +61,9 @@ class Entry:
     answer: bytes = b""
 
 
+Noted = Entry | Comparison | Said
+
+
 class Ledger:
     """The queue and its thread. `keep(model)`: what is kept of a model's inputs. `client`: made on first use."""
 
@@ -72,15 +76,16 @@ class Ledger:
     ) -> None:
         self._make_client, self._database, self._keep, self._meter = client, database, keep, meter
         self._client: MongoClient[dict[str, Any]] | None = None
-        self._queue: deque[Entry | Comparison] = deque()
+        self._queue: deque[Noted] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
         self._ending, self._wanted = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._late = Tally()  # counts of entries that were written, while the counts themselves were not
         self._owed, self._counted = False, 0.0
+        self._labels: dict[Of, set[str]] = defaultdict(set)  # each is a field of the counts, so there is a limit
 
-    def note(self, entry: Entry | Comparison) -> None:
+    def note(self, entry: Noted) -> None:
         """Take an entry if there is room. Never waits, never fails."""
         size = len(entry.question) + len(entry.answer) if isinstance(entry, Entry) else 0
         with self._lock:
@@ -116,16 +121,18 @@ class Ledger:
         """Write all entries that wait, and the counts if it is time; say whether MongoDB took them."""
         self._meter.log_waiting.set(len(self._queue))
         while batch := self._peek(BATCH):
-            if not self._surely(self._write, batch):
+            if not self._surely(partial(self._write, batch), batch):
                 return False
+            if len(batch) < BATCH and not everything:
+                break  # what came meanwhile waits: one by one they would cost MongoDB more than a millisecond each
         if self._owed and (everything or time.monotonic() - self._counted > COUNTS_S):
-            return self._surely(self._write_counts, [])
+            return self._surely(self._write_counts)
         return True
 
-    def _surely(self, write: Callable[[list[Entry | Comparison]], None], batch: list[Entry | Comparison]) -> bool:
+    def _surely(self, write: Callable[[], None], batch: Sequence[Noted] = ()) -> bool:
         """Write, and say whether MongoDB is there; what is at fault itself goes, so that the rest can be written."""
         try:
-            write(batch)
+            write()
         except (PyMongoError, NotInitialised) as error:
             self._meter.log_failures.inc()
             log.warning("predictions are not logged for the moment: %s", type(error).__name__)
@@ -136,11 +143,11 @@ class Ledger:
             self._forget(batch)
         return True
 
-    def _peek(self, most: int) -> list[Entry | Comparison]:
+    def _peek(self, most: int) -> list[Noted]:
         with self._lock:
             return list(itertools.islice(self._queue, most))
 
-    def _write(self, batch: list[Entry | Comparison]) -> None:
+    def _write(self, batch: list[Noted]) -> None:
         entries = [(entry, predictions_in(entry.answer)) for entry in batch if isinstance(entry, Entry)]
         keep = {model: self._keep(model) for model in {entry.of.model for entry, _ in entries}}
         documents = [
@@ -151,13 +158,23 @@ class Ledger:
         if documents:
             self._opened()[PREDICTIONS].insert_many(documents, ordered=False)
         self._count(entries, [found for found in batch if isinstance(found, Comparison)])
+        for said in batch:
+            if isinstance(said, Said):
+                self._late.add(said.of, said.at, said.amounts)
         self._forget(batch)
 
-    def _write_counts(self, _: list[Entry | Comparison]) -> None:
+    def _write_counts(self) -> None:
+        """Add what was counted. What MongoDB took is let go of at once: it must not be added again with the rest."""
         self._counted = time.monotonic()
         for collection, operations in self._late.operations().items():
-            self._opened()[collection].bulk_write(operations, ordered=False)
-        self._late, self._owed = Tally(), False
+            try:
+                self._opened()[collection].bulk_write(operations, ordered=False)
+            except BulkWriteError as error:
+                refused = {each["index"] for each in error.details["writeErrors"]}
+                self._late.forget(collection, but=refused)
+                raise
+            self._late.forget(collection)
+        self._owed = False
 
     def _opened(self) -> Database[dict[str, Any]]:
         if self._client is None:
@@ -165,15 +182,14 @@ class Ledger:
         return self._client.get_database(self._database, write_concern=WriteConcern(w=1))
 
     def _count(self, entries: list[tuple[Entry, list[Any] | None]], comparisons: list[Comparison]) -> None:
-        seen: set[str] = set()
         for entry, predictions in entries:
             ms = entry.ms if entry.outcome == "answered" else None
-            self._late.add(entry.of, entry.at, amounts_of(entry, predictions or [], seen), ms)
+            self._late.add(entry.of, entry.at, amounts_of(entry, predictions or [], self._labels[entry.of]), ms)
         for found in comparisons:
             self._late.compare(found, datetime.now().astimezone())
         self._owed = True
 
-    def _forget(self, batch: list[Entry | Comparison]) -> None:
+    def _forget(self, batch: Sequence[Noted]) -> None:
         with self._lock:
             for entry in batch:
                 self._queue.popleft()
@@ -186,6 +202,8 @@ def document_of(entry: Entry, predictions: list[Any] | None, keep: Keep) -> dict
     of = {"model": entry.of.model, "stage": entry.of.stage, "version": entry.of.version}
     facts = {"at": entry.at, "of": of, "id": entry.id, "run": entry.run, "ms": entry.ms, "user": entry.user}
     output = orjson.dumps(predictions) if predictions is not None else entry.answer
+    if predictions and len(output) > KEPT_BYTES:
+        output = orjson.dumps([{"label": label_of(prediction)} for prediction in predictions])
     if len(output) <= KEPT_BYTES:
         facts["output"] = output.decode("utf-8", "replace")
     return facts | _input(entry, keep)
@@ -200,7 +218,7 @@ def _input(entry: Entry, keep: Keep) -> dict[str, str]:
 
 
 def amounts_of(entry: Entry, predictions: list[Any], seen: set[str]) -> dict[str, float]:
-    """Return what an entry adds to its version's counts. `seen`: the labels so far, of which there is a limit."""
+    """Return what an entry adds to its version's counts. `seen`: its labels' fields so far, at most MOST_LABELS."""
     amounts: dict[str, float] = {entry.outcome: 1}
     if entry.outcome != "answered":
         return amounts
@@ -209,8 +227,9 @@ def amounts_of(entry: Entry, predictions: list[Any], seen: set[str]) -> dict[str
         label = prediction.get("label") if isinstance(prediction, dict) else None
         if not isinstance(label, str):
             continue
+        field = field_of(label)
         if len(seen) < MOST_LABELS:
-            seen.add(label)
-        name = f"labels.{field_of(label if label in seen else OTHER_LABELS)}"
+            seen.add(field)
+        name = f"labels.{field if field in seen else field_of(OTHER_LABELS)}"
         amounts[name] = amounts.get(name, 0) + 1
     return amounts

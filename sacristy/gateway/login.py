@@ -58,5 +58,9 @@ def _form(wrong: str) -> str:
 
 
 def _local(place: str) -> str:
-    """Return where to go after the login: a path of this gateway and of nobody else's."""
-    return place if place.startswith("/") and not place.startswith(("//", "/\\")) else "/"
+    """Return where to go after the login: a path of this gateway and of nobody else's.
+
+    Tabs and ends of lines vanish on the way to the browser, and may bring two slashes together.
+    """
+    plain = place.startswith("/") and not place.startswith(("//", "/\\")) and place.isprintable()
+    return place if plain else "/"

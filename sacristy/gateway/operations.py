@@ -18,7 +18,7 @@ from sacristy.errors import ApprovalWithoutReason, ModelNotServed, RequestRefuse
 from sacristy.gateway import errands
 from sacristy.gateway.asking import user
 from sacristy.gateway.database import Connection
-from sacristy.gateway.operations_actions import ACTIONS, APPROVE, Plan, plan
+from sacristy.gateway.operations_actions import ACTIONS, APPROVE, BESIDE, TAKE_OVER, Plan, plan
 from sacristy.gateway.operations_facts import Page, Sources, gather, hindrance, survey
 from sacristy.gateway.page_runs import title_of
 from sacristy.gateway.pages import shown_error
@@ -26,6 +26,7 @@ from sacristy.gateway.proxy import Proxy
 from sacristy.gateway.rights import Right, needs
 from sacristy.names import Stage, parse_model
 from sacristy.settings import Settings
+from sacristy.targets.routes import ShareKind
 
 UNITS = {"ms": "ms", "s": "s", "mib": "MiB"}
 
@@ -92,7 +93,7 @@ def _add_actions(pages: Blueprint, sources: Sources) -> None:
             given.require_why()
         except (WhyMissing, ApprovalWithoutReason) as error:
             return _asked(sources, given, str(error), error.http_status)
-        if given.name == APPROVE and (problem := refusal(_found(sources, model), given, user())):
+        if given.name in (APPROVE, *BESIDE) and (problem := refusal(_found(sources, model), given, user())):
             return _asked(sources, given, problem, 409)
         identity = request.form.get("errand", "")
         errand = errands.begin(sources.settings, identity, given.title, given.order, user())
@@ -106,11 +107,27 @@ def _plan(model: str, action: str, values: Any) -> Plan:
 
 
 def refusal(page: Page, given: Plan, who: str) -> str:
-    """Return why somebody may not approve, or an empty string: who asked is not somebody else."""
+    """Return why somebody may not do it, or an empty string.
+
+    Who asked is not somebody else, who could approve; and what was read is not beside the stage any more.
+    """
+    if given.name in BESIDE:
+        return _gone(page.models[given.model]["stages"].get(str(given.stage), {}), given)
     asked = (given.model, given.version, str(given.stage))
     waiting = [each for each in page.waiting if (each.model, each.version, each.stage) == asked]
     why = waiting[0].refuses(who) if waiting and given.name == APPROVE else ""
     return f"It was {why}: somebody else has to agree." if why else ""
+
+
+def _gone(state: dict[str, Any], given: Plan) -> str:
+    """Return what is beside the stage instead of the version that a form was made for, if so. The canary takes over."""
+    there = [state[kind]["version"] for kind in ShareKind if state.get(kind)]
+    meant = there[:1] if given.name == TAKE_OVER else there
+    if not given.version or given.version in meant:
+        return ""
+    return (
+        f"It would be version {' and '.join(meant)} now, not {given.version}." if meant else "It is not there any more."
+    )
 
 
 def _asked(sources: Sources, given: Plan, problem: str, status: int) -> Response:

@@ -26,14 +26,15 @@ class Action:
     grave: bool = False
 
 
-APPROVE = "approve"
+APPROVE, TAKE_OVER, DROP = "approve", "take-over", "drop"
+BESIDE = (TAKE_OVER, DROP)  # they concern whatever is beside the stage
 ACTIONS = {
     APPROVE: Action("Approve", "Approve {model}:{version} for {stage}", moves=False),
     "promote": Action("Promote", "Promote {model}:{version} to {stage}", moves=True),
     "rollback": Action("Roll back", "Roll {model}:{stage} back", moves=True, grave=True),
     "try": Action("Start", "Try {model}:{version} beside {stage}", moves=False),
-    "take-over": Action("Promote", "Let what is beside {model}:{stage} take over", moves=True),
-    "drop": Action("Drop", "Drop what is beside {model}:{stage}", moves=False, grave=True),
+    TAKE_OVER: Action("Promote", "Let what is beside {model}:{stage} take over", moves=True),
+    DROP: Action("Drop", "Drop what is beside {model}:{stage}", moves=False, grave=True),
 }
 
 
@@ -97,7 +98,7 @@ def _order(name: str, model: str, stage: Stage, version: str, percent: str, kind
     if name == "try":
         share = {"percent": _number(percent), "kind": kind, "version": version}
         return _parsed(Canary, model=model, stage=stage, action="start", why=why, **share)
-    return _parsed(Canary, model=model, stage=stage, action={"take-over": "promote", "drop": "drop"}[name], why=why)
+    return _parsed(Canary, model=model, stage=stage, action={TAKE_OVER: "promote", DROP: "drop"}[name], why=why)
 
 
 def _parsed(of: type[Order], **values: Any) -> Order:

@@ -16,7 +16,7 @@ from sacristy.gateway.upstream import READ_TIMEOUT_S, Answer, NotAnswered, TooSl
 from sacristy.names import Stage, parse_model
 from sacristy.project import model_names
 from sacristy.settings import Settings
-from sacristy.targets.routes import RETRY_AFTER_S, Route
+from sacristy.targets.routes import RETRY_AFTER_S, Route, Share
 
 PAUSES_S = (0.0, 0.05, 0.2)  # before the second, third and fourth try
 SERVER_ERROR = 500
@@ -31,7 +31,7 @@ class Resting(NotAnswered):
 class Question:
     """One request for a model. With a body it is a POST. Requests with the same `key` stay with the same version.
 
-    `wakes`: it is held for a stage that sleeps, which it wakes.
+    `wakes`: it is held for a stage that sleeps, which it wakes. `version`: names the only one that may answer.
     """
 
     model: str
@@ -41,6 +41,12 @@ class Question:
     headers: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
     wakes: bool = True
+    version: str = ""
+
+    @property
+    def bare(self) -> Question:
+        """The question without what was sent, for those who only count it."""
+        return replace(self, body=None, headers={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class Proxy:
         if route.idle_s and self._pulse and question.wakes:
             self._pulse.note(question.model, question.stage)
         canary = route.canary
-        if canary is None or not is_within(canary, question.key):
+        if canary is None or not _falls_to(canary, question):
             return self._ask_own(question, route)
         start = time.perf_counter()
         try:
@@ -170,3 +176,13 @@ class Proxy:
             raise
         self.breakers.answered(route.url)
         return answer
+
+
+def _falls_to(canary: Share, question: Question) -> bool:
+    """Say whether a question is the canary's: by its share of what is predicted, unless it names a version itself.
+
+    What a model is asked about itself, such as its schema, the stage's own version answers: chance would confuse.
+    """
+    if question.version:
+        return question.version == canary.route.version
+    return question.body is not None and is_within(canary, question.key)

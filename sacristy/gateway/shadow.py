@@ -1,11 +1,13 @@
 """Copies of requests, asked of the other version while nobody waits, and compared.
 
 A mirror gets copies of its share of the stage's requests. What a canary answered, the stage's own version is asked
-too: so it is known how often the two agree. The queue is bounded; what does not fit is dropped and counted.
+too: so it is known how often the two agree. The queue is bounded; what does not fit is dropped and counted. What a
+canary failed at waits in the same queue, though there is nothing to ask: a full one drops as much of it as of the rest.
 """
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -18,7 +20,10 @@ from sacristy.gateway.shares import is_within
 from sacristy.gateway.upstream import Answer, NotAnswered, TooSlow
 from sacristy.targets.routes import Route, ShareKind
 
+log = logging.getLogger(__name__)
+
 WAITING = 256
+WAITING_BYTES = 64 << 20  # of requests and answers together
 THREADS = 2
 BAD_REQUEST = 400
 
@@ -48,6 +53,11 @@ class _Copy:
     to: Route
     since: str
 
+    @property
+    def size(self) -> int:
+        """The bytes that it keeps."""
+        return len(self.question.body or b"") + len(self.answered.answer.body)
+
 
 class Shadow:
     """Threads that ask the copies and tell `note` what came of them."""
@@ -56,11 +66,20 @@ class Shadow:
         """`dropped` is called for each copy that found no room."""
         self._proxy, self._note, self._dropped = proxy, note, dropped
         self._queue: queue.Queue[_Copy] = queue.Queue(WAITING)
-        self._started = False
+        self._started, self._bytes = False, 0
+        self._lock = threading.Lock()
 
     def offer(self, question: Question, answered: Answered) -> None:
-        """Copy an answered prediction to whom it concerns. Never waits."""
+        """Copy an answered prediction to whom it concerns. Never waits.
+
+        What names a version only that one answers: to compare its refusal by the other would tell nothing.
+        """
+        if question.version:
+            return
         routed = answered.routed
+        if answered.canary_failed and routed.canary:
+            self._put(_Copy(question, answered, ShareKind.CANARY, routed.canary.route, routed.canary.since))
+            return
         if answered.by_canary and routed.canary:
             self._put(_Copy(question, answered, ShareKind.CANARY, routed, routed.canary.since))
         mirror = routed.mirror
@@ -72,18 +91,31 @@ class Shadow:
             self._started = True
             for number in range(THREADS):
                 threading.Thread(target=self._work, name=f"shadow {number}", daemon=True).start()
-        try:
+        with self._lock:
+            if self._queue.full() or self._bytes + copy.size > WAITING_BYTES:
+                self._dropped()
+                return
+            self._bytes += copy.size
             self._queue.put_nowait(copy)
-        except queue.Full:
-            self._dropped()
 
     def _work(self) -> None:
         while True:
-            copy = self._queue.get()
+            self._next()
+
+    def _next(self) -> None:
+        copy = self._queue.get()
+        with self._lock:
+            self._bytes -= copy.size
+        try:
             self._note(self._compare(copy))
+        except Exception:  # a fault of ours must not end the thread
+            log.exception("a request could not be compared")
+            self._dropped()
 
     def _compare(self, copy: _Copy) -> Comparison:
         answered = copy.answered
+        if answered.canary_failed:
+            return _failure(copy)
         start = time.perf_counter()
         try:
             answer: Answer | None = self._proxy.copy(copy.question, copy.to)
@@ -97,7 +129,7 @@ class Shadow:
         there = (copy.to, took_s, _failed(other_said, said))
         own, other = (there, here) if copy.kind is ShareKind.CANARY else (here, there)
         return Comparison(
-            copy.question,
+            copy.question.bare,  # a comparison may wait for long
             copy.kind,
             own=own[0],
             other=other[0],
@@ -109,6 +141,24 @@ class Shadow:
             compared=compared,
             since=copy.since,
         )
+
+
+def _failure(copy: _Copy) -> Comparison:
+    """Return what a canary failed at and the stage's own version was asked then."""
+    answered = copy.answered
+    return Comparison(
+        copy.question.bare,
+        copy.kind,
+        own=answered.route,
+        other=copy.to,
+        own_s=answered.took_s,
+        other_s=0.0,
+        own_failed=answered.answer.status >= SERVER_ERROR,
+        other_failed=True,
+        agreed=0,
+        compared=0,
+        since=copy.since,
+    )
 
 
 def _failed(status: int, beside: int) -> bool:

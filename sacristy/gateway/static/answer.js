@@ -19,20 +19,19 @@ function verdict(prediction) {
   return [element("pre", {}, JSON.stringify(prediction, null, 2))];
 }
 
-function origin(answer, { tookMs, stageVersion, mayLook }) {
-  const beside = stageVersion && answer.version !== stageVersion;
+function origin(answer, { tookMs, canary, mayLook }) {
   return element(
     "p",
     { class: "origin quiet", id: "origin" },
     element("span", { class: "chip violet" }, `version ${answer.version}`),
-    beside && element("span", { class: "chip brass" }, "canary"),
+    canary && element("span", { class: "chip brass" }, "canary"),
     element("a", { href: `/runs/${encodeURIComponent(answer.run)}` }, `run ${answer.run}`),
     mayLook && element("a", { href: `/images/${encodeURIComponent(answer.model)}/${encodeURIComponent(answer.digest)}` }, element("code", {}, String(answer.digest).slice(7, 19))),
     element("span", {}, milliseconds(tookMs)),
   );
 }
 
-// `asked`: {instance, tookMs, stageVersion, mayLook: may the asker look into images}; `said` is called once feedback was kept.
+// `asked`: {instance, tookMs, canary: did one answer, mayLook: may the asker look into images}; `said` is called once feedback was kept.
 export function answered(answer, asked, said) {
   const prediction = answer.predictions[0];
   const explanation = answer.explanations?.[0];

@@ -61,8 +61,8 @@ async function predict() {
   const done = wait(controller);
   problem("");
   try {
-    const { content } = await ask(question.dataset.predict, { body: { instances: [instance], ...explain }, signal: controller.signal });
-    const asked = { instance, tookMs: done(), stageVersion: question.dataset.version, mayLook: Boolean(figures) };
+    const { content, headers } = await ask(question.dataset.predict, { body: { instances: [instance], ...explain }, signal: controller.signal });
+    const asked = { instance, tookMs: done(), canary: headers.has("X-Sacristy-Canary"), mayLook: Boolean(figures) };
     at("empty").hidden = true;
     at("answered").replaceChildren(...answered(content, asked, countSoon).filter(Boolean));
     at("heard").textContent = summary(content);

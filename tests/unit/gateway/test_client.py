@@ -104,3 +104,13 @@ def test_an_answer_that_is_no_json_is_still_told(make: Make) -> None:
     client, _, _ = make(httpx.Response(404, text="<html>nginx</html>"))
     with pytest.raises(GatewayRefused, match="nginx"):
         client.statistics("m")
+    client, _, _ = make(httpx.Response(200, text="<html>log in to this network</html>"))
+    with pytest.raises(GatewayRefused, match="log in"):
+        client.predict("m", [1])
+
+
+def test_ready_tells_a_model_that_is_not_from_a_token_that_is_refused(make: Make) -> None:
+    client, _, _ = make(error(503), error(404), error(401), tries=1)
+    assert [client.ready("m"), client.ready("m")] == [False, False]
+    with pytest.raises(GatewayRefused, match="401"):
+        client.ready("m")

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import orjson
 import pytest
 from flask.testing import FlaskClient
+from gunicorn.http.errors import InvalidChunkSize
 
-from sacristy.gateway import proxy
+from sacristy.gateway import asking, proxy
 from sacristy.gateway.app import MAX_BODY_BYTES, create_app
+from sacristy.gateway.ids import Ids
+from sacristy.gateway.ledger import Entry, Ledger
 from sacristy.gateway.rights import TokenRole
 from sacristy.gateway.tokens import add_token
 from sacristy.gateway.upstream import Answer, NotAnswered, TooSlow
 from sacristy.names import Stage
 from sacristy.settings import Settings
-from sacristy.targets.routes import Route, set_route
+from sacristy.targets.routes import Route, Share, ShareKind, set_route, set_share
 
 DIGEST = "sha256:" + "a" * 64
 QUESTION = {"instances": [[0.0]]}
@@ -54,7 +61,7 @@ def client(settings: Settings) -> FlaskClient:
 def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[str, str]]]:
     """Let the model server answer with each of these in turn; returns what it was asked."""
 
-    def follow(*outcomes: Answer | Exception | Callable[[], Exception]) -> list[tuple[str, str]]:
+    def follow(*outcomes: Answer | Exception | Callable[[], Answer | Exception]) -> list[tuple[str, str]]:
         asked: list[tuple[str, str]] = []
         coming = iter(outcomes)
 
@@ -79,15 +86,61 @@ def test_a_prediction_is_passed_on_with_the_version_that_gave_it(client: FlaskCl
     identity = answer.headers["X-Sacristy-Prediction"]
     assert (answer.status_code, answer.json) == (200, {"prediction_id": identity, "predictions": [1]})
     assert answer.headers["X-Sacristy-Version"] == "2"
+    assert "X-Sacristy-Canary" not in answer.headers
     assert "Connection" not in answer.headers
     assert "Server" not in answer.headers
     assert asked == [("POST", "http://one/predict")]
+
+
+def test_what_a_canary_fails_at_counts_against_it_and_not_against_who_answers(
+    settings: Settings, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[Any] = []
+    monkeypatch.setattr(Ledger, "note", lambda self, entry: noted.append(entry))
+    canary = Share(route("http://two", "3"), 100.0)
+    set_share(settings.routes_file, "digits", Stage.PRODUCTION, ShareKind.CANARY, canary)
+    script(Answer(500, {}, b""), GOOD)
+    secret = add_token(settings.tokens_file, "tests", TokenRole.APPLICATION, "tests")
+    client = create_app(settings).test_client()
+    answer = client.post("/models/digits/predict", json=QUESTION, headers={"Authorization": f"Bearer {secret}"})
+    assert answer.status_code == 200
+    entries = [each for each in noted if isinstance(each, Entry)]
+    assert [(each.of.version, each.outcome) for each in entries] == [("2", "answered"), ("3", "failed")]
+
+
+def test_an_id_tells_when_it_was_given_out_however_long_the_answer_took(
+    client: FlaskClient, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_700_000_000_000]
+
+    def slow() -> Answer:
+        now[0] += 30_000
+        return GOOD
+
+    clock = SimpleNamespace(time_ns=lambda: now[0] * 1_000_000, perf_counter=time.perf_counter)
+    monkeypatch.setattr(asking, "time", clock)
+    script(slow)
+    identity = client.post("/models/digits/predict", json=QUESTION).headers["X-Sacristy-Prediction"]
+    given = Ids(str(client.application.secret_key)).time_of(identity)
+    assert given is not None
+    assert given.timestamp() * 1000 == now[0]
 
 
 def test_a_refusal_of_the_model_server_is_passed_on_and_not_asked_again(client: FlaskClient, script: Script) -> None:
     asked = script(Answer(422, {"content-type": "application/json"}, b'{"error": {}}'))
     assert client.post("/models/digits/predict", json=QUESTION).status_code == 422
     assert len(asked) == 1
+
+
+def test_who_names_a_version_is_never_sent_to_a_canary(client: FlaskClient, script: Script, settings: Settings) -> None:
+    canary = Share(route("http://two", "3"), 100.0)
+    set_share(settings.routes_file, "digits", Stage.PRODUCTION, ShareKind.CANARY, canary)
+    asked = script(*[GOOD] * 5)
+    for path in ("2", "2/infer", "3", "3/infer"):
+        address = f"/v2/models/digits/versions/{path}"
+        client.post(address, json={}) if path.endswith("infer") else client.get(address)
+    assert [url.split("/")[2] for _, url in asked] == ["one", "one", "two", "two"]
+    assert client.post("/models/digits/predict", json=QUESTION).headers["X-Sacristy-Canary"] == "1"
 
 
 def test_a_connection_closed_before_the_answer_is_asked_again_at_the_new_route(
@@ -139,6 +192,20 @@ def test_a_body_above_the_limit_is_refused_before_it_is_sent_on(client: FlaskCli
     asked = script(GOOD)
     answer = client.post("/models/digits/predict", data=b" " * (MAX_BODY_BYTES + 1), content_type="application/json")
     assert (answer.status_code, answer.json["error"]["code"]) == (413, "body_too_large")
+    assert asked == []
+
+
+@pytest.mark.parametrize("path", ["/models/digits/predict", "/login", "/feedback"])
+def test_a_body_of_broken_chunks_is_the_clients_fault(client: FlaskClient, script: Script, path: str) -> None:
+    class Broken(io.RawIOBase):  # as Gunicorn reads it
+        def readinto(self, buffer: object) -> int:
+            raise InvalidChunkSize(b"ZZ")
+
+    asked = script(GOOD)
+    kind = "application/json" if path != "/login" else "application/x-www-form-urlencoded"
+    body = {"wsgi.input": Broken(), "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = client.post(path, environ_overrides=body, content_type=kind)
+    assert (answer.status_code, answer.json["error"]["field"]) == (400, "body")
     assert asked == []
 
 

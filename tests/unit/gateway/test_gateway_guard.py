@@ -172,7 +172,17 @@ def test_a_browser_is_led_to_the_login_and_back(client: FlaskClient, settings: S
     assert client.get("/").status_code == 200
 
 
-@pytest.mark.parametrize("place", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:1",
+        "/\t/evil.example",
+        "/\n/evil.example",
+    ],
+)
 def test_a_login_leads_to_no_other_site(client: FlaskClient, settings: Settings, place: str) -> None:
     form = {"token": settings.secret("gateway-ops"), "csrf": csrf_of(client), "next": place}
     assert client.post("/login", data=form).location == "/"

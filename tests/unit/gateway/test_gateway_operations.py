@@ -86,6 +86,33 @@ def client(settings: Settings, monkeypatch: pytest.MonkeyPatch, waiting: list[Pe
     return made
 
 
+@pytest.fixture
+def beside(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A canary of version 4 and a mirror of version 5 are beside production."""
+    shares = {"canary": {"version": "4", "percent": 10}, "mirror": {"version": "5", "percent": 100}}
+    page = Page({"news": {"stages": {"production": STAGE | shares | {"state": "well"}}, "versions": [VERSION]}})
+    monkeypatch.setattr("sacristy.gateway.operations.gather", lambda sources, model="": page)
+
+
+@pytest.mark.usefixtures("beside")
+def test_what_is_not_beside_a_stage_any_more_is_neither_promoted_nor_dropped(client: FlaskClient, begun: Begun) -> None:
+    for action, version in (("take-over", "3"), ("take-over", "5"), ("drop", "3")):
+        answer = order(client, action, version=version)
+        assert (answer.status_code, f"now, not {version}." in answer.get_data(as_text=True)) == (409, True)
+    assert begun == []
+    assert order(client, "take-over", version="4").status_code == 303
+    assert order(client, "drop", version="5", errand="f" * 32).status_code == 303
+    assert len(begun) == 2
+
+
+@pytest.mark.usefixtures("beside")
+def test_to_promote_a_mirror_never_promotes_the_canary(client: FlaskClient) -> None:
+    page = client.get("/operations/models/news").get_data(as_text=True)
+    assert "/operations/models/news/take-over?stage=production&amp;version=4" in page
+    assert "/operations/models/news/promote?stage=production&amp;version=5" in page
+    assert "take-over?stage=production&amp;version=5" not in page
+
+
 def order(client: FlaskClient, action: str = "promote", **fields: str) -> Any:
     form = {"stage": "production", "version": "2", "why": "better", "errand": IDENTITY, **fields}
     return client.post(f"/operations/models/news/{action}", data=form)
@@ -140,6 +167,12 @@ def test_an_order_is_begun_once_however_often_its_form_is_sent(client: FlaskClie
     assert [argv[1:3] for argv in begun] == [["-m", "sacristy.gateway.errand_runner"]]
     kept = json.loads((Path(begun[0][3]) / "errand.json").read_text())
     assert (kept["by"], kept["commands"][0]) == ("ana", ["promote", "news:2", "production", "--why=better"])
+
+
+def test_a_form_sent_twice_while_it_is_being_begun_is_begun_once(client: FlaskClient, begun: Begun) -> None:
+    order(client)
+    (Path(begun[0][3]) / "errand.json").unlink()  # as another worker finds it between two of its steps
+    assert (order(client).status_code, len(begun)) == (303, 1)
 
 
 def test_what_waits_for_a_word_is_shown_and_approved_by_the_command(client: FlaskClient, begun: Begun) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from sacristy.errors import InstanceUnreachable
 from sacristy.gateway import proxy as proxies
+from sacristy.gateway import shadow as shadows
 from sacristy.gateway.agreement import agree
 from sacristy.gateway.breaker import FAILURES, REST_S, Breakers
 from sacristy.gateway.proxy import Answered, Proxy, Question
@@ -91,18 +92,35 @@ def test_a_canarys_refusal_of_bad_input_is_its_answer(make: Make) -> None:
     assert asked == ["other"]
 
 
+def test_what_names_a_version_is_asked_of_that_one_and_compared_with_none(make: Make) -> None:
+    proxy, asked = make(ShareKind.CANARY, 50.0, own=ONE, other=TWO)
+    pinned = [replace(QUESTION, version=version) for version in "12" * 20]
+    answers = [proxy.ask(question) for question in pinned]
+    assert asked == ["own", "other"] * 20
+    found: list[Comparison] = []
+    for question, answered in zip(pinned, answers, strict=True):
+        found += compared(proxy, answered, question)
+    assert found == []
+
+
+def test_what_a_model_is_asked_about_itself_its_stages_own_version_answers(make: Make) -> None:
+    proxy, asked = make(ShareKind.CANARY, 100.0, own=ONE)
+    assert proxy.ask(Question("digits", Stage.PRODUCTION, "/openapi.json")).route.version == "1"
+    assert asked == ["own"]
+
+
 def test_a_mirror_is_never_whom_a_user_hears(make: Make) -> None:
     proxy, asked = make(ShareKind.MIRROR, 100.0, own=ONE, other=TWO)
     assert proxy.ask(QUESTION).answer == ONE
     assert asked == ["own"]
 
 
-def compared(proxy: Proxy, answered: Answered) -> list[Comparison]:
+def compared(proxy: Proxy, answered: Answered, question: Question = QUESTION) -> list[Comparison]:
     """Offer an answer to a shadow and work its queue off in this thread."""
     found: list[Comparison] = []
     shadow = Shadow(proxy, found.append, dropped=print)
     shadow._started = True  # no threads: the queue is worked off below
-    shadow.offer(QUESTION, answered)
+    shadow.offer(question, answered)
     while not shadow._queue.empty():
         found.append(shadow._compare(shadow._queue.get()))
     return found
@@ -147,6 +165,61 @@ def test_a_full_queue_drops_copies_and_counts_them(make: Make) -> None:
     for _ in range(300):
         shadow.offer(QUESTION, answered)
     assert len(dropped) == 300 - shadow._queue.maxsize
+
+
+def test_large_copies_fill_the_queue_by_their_bytes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadows, "WAITING_BYTES", 100)
+    proxy, _ = make(ShareKind.MIRROR, 100.0, own=ONE, other=ONE)
+    answered, large = proxy.ask(QUESTION), replace(QUESTION, body=b"x" * 60)
+    dropped: list[int] = []
+    shadow = Shadow(proxy, lambda _: None, lambda: dropped.append(1))
+    shadow._started = True
+    shadow.offer(large, answered)
+    shadow.offer(large, answered)
+    assert len(dropped) == 1
+    shadow._next()
+    shadow.offer(large, answered)
+    assert len(dropped) == 1
+
+
+def test_what_is_told_of_a_comparison_keeps_none_of_its_body(make: Make) -> None:
+    proxy, _ = make(ShareKind.MIRROR, 100.0, own=ONE, other=TWO)
+    (found,) = compared(proxy, proxy.ask(QUESTION))
+    proxy, _ = make(ShareKind.CANARY, 100.0, own=ONE, other=NotAnswered("gone"))
+    (failed,) = compared(proxy, proxy.ask(QUESTION))
+    assert (found.question.model, found.question.body, failed.question.body) == ("digits", None, None)
+
+
+def test_a_canarys_failure_is_told_without_asking_anybody_again(make: Make) -> None:
+    proxy, asked = make(ShareKind.CANARY, 100.0, own=ONE, other=Answer(500, {}, b""))
+    (found,) = compared(proxy, proxy.ask(QUESTION))
+    assert (found.own_failed, found.other_failed, found.other.version) == (False, True, "2")
+    assert asked == ["other", "own"]
+
+
+def test_a_full_queue_drops_a_canarys_failures_like_its_answers(make: Make) -> None:
+    proxy, _ = make(ShareKind.CANARY, 100.0, own=ONE, other=NotAnswered("gone"))
+    answered = proxy.ask(QUESTION)
+    told: list[Comparison] = []
+    dropped: list[int] = []
+    shadow = Shadow(proxy, told.append, lambda: dropped.append(1))
+    shadow._started = True
+    for _ in range(300):
+        shadow.offer(QUESTION, answered)
+    assert (len(dropped), told) == (300 - shadow._queue.maxsize, [])
+
+
+def test_a_fault_of_ours_ends_no_thread_that_compares(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy, _ = make(ShareKind.MIRROR, 100.0, own=ONE, other=TWO)
+    answered = proxy.ask(QUESTION)
+    told: list[Comparison] = []
+    dropped: list[int] = []
+    shadow = Shadow(proxy, told.append, lambda: dropped.append(1))
+    shadow._started = True
+    monkeypatch.setattr(shadows, "agree", lambda *_: [][0])
+    shadow.offer(QUESTION, answered)
+    shadow._next()
+    assert (told, dropped) == ([], [1])
 
 
 @pytest.mark.parametrize(
