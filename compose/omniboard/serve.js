@@ -16,6 +16,7 @@ const HOST = process.env.OMNIBOARD_LISTEN || "127.0.0.1";
 const PORT = Number(process.env.PORT);
 const NAMES = (process.env.OMNIBOARD_NAMES || "").split(",").filter(Boolean);
 const HOSTS = new Set([`127.0.0.1:${PORT}`, `localhost:${PORT}`, ...NAMES]);
+const PREVIEW = /\/files\/preview\//i; // the server's own paths do not mind case
 const PREVIEW_POLICY = "sandbox allow-popups allow-top-navigation-by-user-activation";
 
 function refusal(request) {
@@ -37,10 +38,11 @@ function guarded(handler) {
     response.setHeader = function (name, value) {
       return /^access-control-/i.test(name) ? this : setHeader.call(this, name, value);
     };
+    delete request.headers["x-http-method-override"]; // the server would take a POST for the DELETE that it names
     response.setHeader("X-Content-Type-Options", "nosniff");
     response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
     awaitFile(request, response);
-    if (request.url.includes("/files/preview/")) response.setHeader("Content-Security-Policy", PREVIEW_POLICY);
+    if (PREVIEW.test(request.url)) response.setHeader("Content-Security-Policy", PREVIEW_POLICY);
     handler(request, response);
   };
 }
@@ -49,8 +51,9 @@ function guarded(handler) {
 const waiting = new Map(); // the responses that a file's id is awaited by
 
 function awaitFile(request, response) {
-  const [, id] = /\/files\/[a-z]+\/([0-9a-f]{24})/.exec(request.url) || [];
-  if (!id) return;
+  const [, written] = /\/files\/[a-z]+\/([0-9a-f]{24})/i.exec(request.url) || [];
+  if (!written) return;
+  const id = written.toLowerCase(); // as the error has it
   waiting.set(id, (waiting.get(id) || new Set()).add(response));
   response.on("close", () => {
     waiting.get(id).delete(response);

@@ -29,6 +29,7 @@ from sacristy.release.verdict import now
 from sacristy.settings import Settings
 from sacristy.tracking.database import Documents, reason
 from sacristy.tracking.runs import RunRecord, find_run
+from sacristy.turns import beat
 from sacristy.weights.store import Store
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Watcher:
     def run(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Watch until stopped. What is away (MongoDB, Jenkins) is reported, and asked again."""
         while not stopped():
+            beat(self.settings.home, "watcher")
             try:
                 self.reconcile()
                 self._follow_stream(stopped)

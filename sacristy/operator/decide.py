@@ -27,13 +27,14 @@ class Do(StrEnum):
 
 @dataclass(frozen=True)
 class Task:
-    """Something to be done. `why` is for the log."""
+    """Something to be done. `why` is for the log. `since`: when the canary that was judged began."""
 
     do: Do
     model: str
     stage: Stage
     digest: str
     why: str
+    since: str = ""
 
     @property
     def key(self) -> Key:

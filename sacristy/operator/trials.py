@@ -23,15 +23,15 @@ Measure = Callable[[Key, Route, Share, float], Figures]  # the latter in ms: abo
 Now = Callable[[], datetime]
 
 
-def this_moment() -> datetime:
-    """Return the time, as a share's beginning has it."""
+def utc_now() -> datetime:
+    """Return what a share's age is counted from."""
     return datetime.now(UTC)
 
 
 class Trials:
     """Which canaries are due. A mirror harms nobody, and is left to people."""
 
-    def __init__(self, yards: Mapping[str, Yard], measure: Measure, now: Now = this_moment) -> None:
+    def __init__(self, yards: Mapping[str, Yard], measure: Measure, now: Now = utc_now) -> None:
         self._yards, self._measure, self._now = yards, measure, now
 
     def due(self, routes: Routes, wishes: Mapping[Key, str]) -> list[Task]:
@@ -56,7 +56,9 @@ class Trials:
         model, stage = task.key
         yard = next(iter(self._yards.values()))
         route = read_routes(yard.settings.routes_file).get(model, {}).get(stage)
-        if route is None or route.canary is None or route.canary.route.digest != task.digest:
+        if route is None or route.canary is None:
+            return False
+        if (route.canary.route.digest, route.canary.since) != (task.digest, task.since):  # another, or begun anew
             return False
         yard = self._yards[route.canary.route.target]
         if task.do is Do.PROMOTE:
@@ -79,4 +81,4 @@ class Trials:
         if verdict is Verdict.WAIT:
             return None
         do = Do.PROMOTE if verdict is Verdict.PROMOTE else Do.WITHDRAW
-        return Task(do, model, stage, canary.route.digest, why)
+        return Task(do, model, stage, canary.route.digest, why, canary.since)

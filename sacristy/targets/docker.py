@@ -23,7 +23,7 @@ from sacristy.project import load_model
 from sacristy.settings import Settings
 from sacristy.targets import containers
 from sacristy.targets.containers import Container, is_stage
-from sacristy.targets.naming import instance_name
+from sacristy.targets.naming import instance_name, name_in_engine
 from sacristy.targets.process import free_port
 from sacristy.targets.target import Image, Instance, Target
 from sacristy.weights.store import open_store
@@ -106,7 +106,7 @@ class DockerTarget(Target):
             return str(engine.find_image(wanted)["Id"])
         config = read_document(added.config, str(image)) if added else self.registry.config(image.model, image.digest)
         held = lowest_held(diff_ids(config, str(image)), engine.layers_of_images())
-        tag = f"sacristy/{image.model}:{image.version}-{image.digest.removeprefix('sha256:')[:12]}"
+        tag = name_in_engine(image.model, image.version, image.digest)
         place = (self.registry, image.model, image.digest, tag)
         engine.load_archive(lambda out: export_archive(*place, out, held=held, added=added))
         return str(engine.find_image(wanted)["Id"])

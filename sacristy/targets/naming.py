@@ -2,6 +2,9 @@
 
 Where a target keeps one thing for each stage, whatever its version, the starter is 0 (no process) and the digest's
 first digits stand in the place of the random ones: another version is another instance.
+
+And the name of an image in an engine: sacristy/models/<model>:<version>-<digest's first digits>. No image of the
+stack's own services is called so, and the guard of the composed stack's engine lets no other name in.
 """
 
 from __future__ import annotations
@@ -12,7 +15,10 @@ import secrets
 
 import psutil
 
+from sacristy.names import MODEL_PATTERN, VERSION_PATTERN, Version
+
 INSTANCE = re.compile(r"(?P<model>[a-z][a-z0-9-]*)-(?P<purpose>[a-z]+)-(?P<starter>[0-9a-f]+)\.[0-9a-f]{8}")
+IN_ENGINE = re.compile(rf"sacristy/models/{MODEL_PATTERN}:{VERSION_PATTERN}-[0-9a-f]{{12}}")
 
 
 def instance_name(model: str, purpose: str) -> str:
@@ -23,6 +29,16 @@ def instance_name(model: str, purpose: str) -> str:
 def is_instance(name: str) -> bool:
     """Say whether a program or container is an instance of a model; the stack's own services are not."""
     return INSTANCE.fullmatch(name) is not None
+
+
+def name_in_engine(model: str, version: Version, digest: str) -> str:
+    """Return the name that an engine gets a version's image under; it is started by its identity, not by this."""
+    return f"sacristy/models/{model}:{version}-{digest.removeprefix('sha256:')[:12]}"
+
+
+def is_name_in_engine(name: str) -> bool:
+    """Say whether an image's name in an engine is that of a model's version."""
+    return IN_ENGINE.fullmatch(name) is not None
 
 
 def belongs(name: str) -> tuple[str, str]:

@@ -21,7 +21,10 @@ def wait_until_ready(target: Target, instance: Instance, limit_s: float) -> floa
     """
     start = time.monotonic()
     reason = "it did not answer"
-    with httpx.Client(base_url=instance.url, timeout=2.0, trust_env=False) as client:
+    # A connection for each question: on a cluster the first may leave before its Service's address leads anywhere, and
+    # where somebody else then answers it, as a site's proxy does, a kept connection would ask that one for ever.
+    anew = {"Connection": "close"}
+    with httpx.Client(base_url=instance.url, timeout=2.0, trust_env=False, headers=anew) as client:
         while (waited := time.monotonic() - start) < limit_s:
             if not target.is_running(instance.name):
                 raise InstanceCrashed(image=instance.image, cause=cause(target, instance))

@@ -16,7 +16,7 @@ from sacristy.images.garbage import collect
 from sacristy.images.layout import FolderRegistry
 from sacristy.stack.bundle.manifest import BundledImage
 
-IMAGES = "images"
+IMAGES, SAVING = "images", ".save-"
 
 
 def gather_images(names: Iterable[str], folder: Path, progress: Progress) -> list[BundledImage]:
@@ -74,7 +74,7 @@ def _gather(layout: FolderRegistry, name: str, folder: Path, progress: Progress)
             progress(f"{name} is there")
             return BundledImage(name, known["Id"], digest, layout.size(IMAGES, digest))
     progress(f"{name}, {known['Size'] / 1e6:,.0f} MB")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".save-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SAVING) as temporary:
         archive = Path(temporary) / "image.tar"
         engine.save_image(name, archive)
         digest = import_archive(archive, layout, IMAGES)

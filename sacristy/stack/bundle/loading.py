@@ -16,6 +16,8 @@ from sacristy.stack.bundle.manifest import Manifest, read_manifest, verify
 from sacristy.turns import turn
 from sacristy.weights.atomic import writing
 
+BESIDE = ".bundle-"
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -62,13 +64,13 @@ def _bring(folder: Path, target: Path) -> None:
     """Copy the packages beside their place, then put them there, so that nobody finds half of them."""
     with writing(target):
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (
-            turn(target.with_name("bundle.lock"), "the packages of a bundle"),
-            tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as temporary,
-        ):
-            new, old = Path(temporary) / "new", Path(temporary) / "old"
-            for name in (WHEELS, NPM):
-                shutil.copytree(folder / name, new / name)
-            if target.exists():
-                target.rename(old)
-            new.rename(target)
+        with turn(target.with_name("bundle.lock"), "the packages of a bundle"):
+            for left in target.parent.glob(f"{BESIDE}*"):  # by a load that was killed: as large as the packages are
+                shutil.rmtree(left)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=BESIDE) as temporary:
+                new, old = Path(temporary) / "new", Path(temporary) / "old"
+                for name in (WHEELS, NPM):
+                    shutil.copytree(folder / name, new / name)
+                if target.exists():
+                    target.rename(old)
+                new.rename(target)

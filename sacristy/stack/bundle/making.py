@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from sacristy.commands import run
 from sacristy.images.copy import Progress
 from sacristy.settings import Settings
 from sacristy.stack.bundle.debian import gather_debian
-from sacristy.stack.bundle.images import gather_images
+from sacristy.stack.bundle.images import SAVING, gather_images
 from sacristy.stack.bundle.manifest import NAME, Manifest, hashed, write_manifest
 from sacristy.stack.bundle.packages import gather_npm, gather_wheels, npm_packages, requirement_sets
 from sacristy.stack.composed.place import Place, place_of
@@ -68,6 +69,7 @@ def make(settings: Settings, folder: Path, wanted: Plan, progress: Progress = la
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / NAME).unlink(missing_ok=True)  # whole again when it is there again
+        remove_leftovers(folder)
         progress("the project, as committed")
         commit = take_project(settings.project, folder / PROJECT)
         gather_wheels(wanted.requirements, folder, progress)
@@ -77,6 +79,13 @@ def make(settings: Settings, folder: Path, wanted: Plan, progress: Progress = la
         progress("hash every file")
         manifest = Manifest(__version__, commit, hashed(folder), images)
         return manifest, write_manifest(folder, manifest)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed `make` left: an image on its way from the engine, as large as it is, would be listed."""
+    for path in folder.glob(f"{SAVING}*"):
+        shutil.rmtree(path)
+    (folder / f"{PROJECT}.lock").unlink(missing_ok=True)  # git's own, which it would not pass
 
 
 def take_project(project: Path, file: Path) -> str:

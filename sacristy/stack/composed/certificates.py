@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -67,6 +68,24 @@ def is_early(certificate: Path, now: datetime | None = None) -> bool:
     """Say whether a certificate is not good yet, which means a clock that is behind. Raises OSError, ValueError."""
     found = x509.load_pem_x509_certificate(certificate.read_bytes())
     return found.not_valid_before_utc > (now or datetime.now(UTC))
+
+
+def is_signed_by(certificate: Path, authorities: Path) -> bool:
+    """Say whether one of the authorities in a file signed a certificate. Raises OSError; what cannot be read is not."""
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        known = x509.load_pem_x509_certificates(authorities.read_bytes())
+    except ValueError:
+        return False
+    return any(_signed(found, authority) for authority in known)
+
+
+def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def _builder(name: str, days: int) -> x509.CertificateBuilder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from sacristy.errors import CommandFailed, ProgramMissing, SacristyError
 from sacristy.settings import Settings
 from sacristy.stack.composed import running
 from sacristy.stack.composed.certificates import RENEW_BEFORE_DAYS, days_left, is_early
-from sacristy.stack.composed.init import TLS_SERVICES, secret_files
+from sacristy.stack.composed.copies import stale_copies
+from sacristy.stack.composed.init import TLS_SERVICES, secret_files, secret_mode_of
 from sacristy.stack.composed.place import Place, place_of
 from sacristy.stack.findings import DISK_ERROR_BYTES, DISK_WARNING_BYTES, ERROR, GIB, WARNING, Finding
 from sacristy.stack.status import ServiceState
@@ -31,18 +33,32 @@ def doctor(settings: Settings) -> list[Finding]:
     place = place_of(settings)
     if not place.env.is_file():
         return [Finding(ERROR, f"{place.env} is missing: the composed stack was not initialised here", INIT)]
-    found = [*check_secrets(place), *check_certificates(place), *check_engine(place)]
+    found = [*check_secrets(place), *check_copies(place), *check_certificates(place), *check_engine(place)]
     return sorted(found, key=lambda finding: finding.level != ERROR)
 
 
 def check_secrets(place: Place) -> Iterator[Finding]:
     """Secrets that are missing, or that others can read."""
-    for name in secret_files(place, place.values().get("SACRISTY_NAME", "")):
+    from sacristy.stack.ceph.provision import read_plan  # boto3 takes 0.1 s to import
+
+    keys = [f"ceph-{user}" for user in read_plan(place.folder.parent / "ceph" / "store.toml").users]
+    for name in (*secret_files(place, place.values().get("SACRISTY_NAME", "")), *keys):
         path = place.secrets / name
-        if not path.is_file():
+        if path.is_dir():  # an engine that was told to mount what was not there made it
+            yield Finding(ERROR, f"the secret {path} is a folder", f"sacristy down --compose; rmdir {path}; {INIT}")
+        elif not path.is_file():
             yield Finding(ERROR, f"the secret {path} is missing", f"put it back; or, for a new stack, {INIT}")
-        elif path.stat().st_mode & 0o077:
-            yield Finding(ERROR, f"other users can read {path}", f"chmod 600 {path}")
+        elif path.stat().st_mode & 0o077 & ~secret_mode_of(name):
+            yield Finding(ERROR, f"other users can read {path}", f"chmod {secret_mode_of(name):o} {path}")
+
+
+def check_copies(place: Place) -> Iterator[Finding]:
+    """Files that still say what a secret, or .env, was before: services refuse whoever has the new one."""
+    for path, source in stale_copies(place):
+        ours = place.secrets in path.parents
+        then = "sacristy up --compose --renew" if ours else "hand it out"
+        what = f"{path} is not what {source} says now"
+        yield Finding(ERROR if ours else WARNING, what, f"rm {path}; {INIT}; {then}")
 
 
 def check_certificates(place: Place) -> Iterator[Finding]:
@@ -56,7 +72,8 @@ def check_certificates(place: Place) -> Iterator[Finding]:
         except (OSError, ValueError) as error:
             yield Finding(ERROR, f"{path} is no certificate that can be read: {error}", f"rm {path}; {INIT}")
             continue
-        mend = f"rm {path}; {INIT}; sacristy up --compose --renew"
+        gone = f"{path} {place.secrets / 'authority.pem'}" if name == "ca" else path
+        mend = f"rm {gone}; {INIT}; sacristy up --compose --renew"
         if is_early(path):
             yield Finding(ERROR, f"this host's clock is behind: {path} is not valid yet", "set the clock (NTP)")
         if days < 0:
@@ -74,6 +91,7 @@ def check_engine(place: Place) -> Iterator[Finding]:
         yield Finding(ERROR, f"the Docker engine does not answer: {error}", "start it, and join its group: docker info")
         return
     yield from check_disk(root)
+    yield from check_group(place)
     if not states:
         yield Finding(ERROR, "the composed stack is not running", "sacristy up --compose")
         yield from check_port(place)
@@ -96,6 +114,18 @@ def check_disk(root: str) -> Iterator[Finding]:
         )
 
 
+def check_group(place: Place) -> Iterator[Finding]:
+    """The engine's socket belongs to another group than .env says, so that no model can be started."""
+    values = place.values()
+    try:
+        group = os.stat(values.get("SACRISTY_DOCKER_SOCKET", "")).st_gid
+    except OSError:
+        return  # an engine elsewhere
+    if str(group) != values.get("SACRISTY_DOCKER_GID"):
+        what = f"the engine's socket belongs to group {group}, which the guard of the engine is not in"
+        yield Finding(ERROR, what, f"SACRISTY_DOCKER_GID={group} in {place.env}; sacristy up --compose")
+
+
 def check_port(place: Place) -> Iterator[Finding]:
     """The one port that is published, taken by another program while the stack is down."""
     values = place.values()
@@ -104,10 +134,19 @@ def check_port(place: Place) -> Iterator[Finding]:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except PermissionError:
-            return  # the engine may
+        except PermissionError:  # the engine may; whether another does already is heard
+            if _is_answered("" if address == "0.0.0.0" else address, port):  # noqa: S104 - compared, not bound
+                yield Finding(
+                    ERROR, f"port {port} cannot be had: another program has it", f"SACRISTY_PORT in {place.env}"
+                )
         except OSError as error:
             yield Finding(ERROR, f"port {port} cannot be had: {error.strerror}", f"SACRISTY_PORT in {place.env}")
+
+
+def _is_answered(address: str, port: int) -> bool:
+    with socket.socket() as caller:
+        caller.settimeout(2)
+        return caller.connect_ex((address or "127.0.0.1", port)) == 0
 
 
 def check_services(states: dict[str, ServiceState]) -> Iterator[Finding]:

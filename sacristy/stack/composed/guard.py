@@ -1,8 +1,8 @@
 """`python -m sacristy.stack.composed.guard ENGINE SOCKET NETWORK`: the engine's socket, for models and no more.
 
 Who may talk to a Docker engine is root on its host. So the operator does not: it talks to this, which has no network,
-passes on what container_rules.py lets pass, and answers all else with 403. One request for each connection: the engine
-is told to close after it, and never reads a second one that was not looked at.
+passes on what container_rules.py and archive_rules.py let pass, and answers all else with 403. One request for each
+connection: the engine is told to close after it, and never reads a second one that was not looked at.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import socket
 import socketserver
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
+from sacristy.stack.composed.archive_rules import NotOurs, looked_at
+from sacristy.stack.composed.chunked import Chunked, in_chunks
 from sacristy.stack.composed.container_rules import is_models, kind_of, refusal_of_container
 from sacristy.targets.naming import is_instance
 
@@ -64,30 +67,35 @@ class Conversation(socketserver.BaseRequestHandler):
             if not stream.peek(1):
                 return  # somebody looked whether there is anybody
             try:
-                head, body = self._judged(stream)
+                head, parts = self._judged(stream)
             except Refused as reason:
-                log.warning("refused: %s", reason)
-                client.sendall(answer(403, str(reason)))
+                client.sendall(answer_of(reason))
                 return
             with socket.socket(socket.AF_UNIX) as engine:
                 engine.connect(self.server.engine)
-                engine.sendall(head + body)
-                exchange(client, stream, engine)
+                engine.sendall(head)
+                exchange(client, parts, engine)
 
-    def _judged(self, stream: BinaryIO) -> tuple[bytes, bytes]:
+    def _judged(self, stream: BinaryIO) -> tuple[bytes, Iterator[bytes]]:
+        """Return the head that the engine gets, and the rest, which may turn out to be refused only underway."""
         method, target, headers = read_head(stream)
         kind, container = kind_of(method, target)
-        body = b""
+        rest = rest_of(stream)
         if kind == "create":
             body = self._container(target, read_body(stream, headers))
             headers = http.client.parse_headers(BytesIO(b"Content-Type: application/json\r\n\r\n"))
             headers["Content-Length"] = str(len(body))
+            rest = iter([body])
+        elif kind == "load":
+            rest = read_archive(stream, headers)
+            headers = http.client.parse_headers(BytesIO(b"Content-Type: application/x-tar\r\n\r\n"))
+            headers["Transfer-Encoding"] = "chunked"
         elif kind == "container":
             if not is_models(self._inspect(container)):
                 raise Refused(f"{method} {target}: not a model's container")
         elif kind != "plain":
             raise Refused(f"{method} {target}: not something that starting models needs")
-        return written_head(method, target, headers), body
+        return written_head(method, target, headers), rest
 
     def _container(self, target: str, body: bytes) -> bytes:
         names = parse_qs(urlsplit(target).query).get("name", [])
@@ -135,6 +143,29 @@ def read_body(stream: BinaryIO, headers: http.client.HTTPMessage) -> bytes:
     return stream.read(int(length))
 
 
+def read_archive(stream: BinaryIO, headers: http.client.HTTPMessage) -> Iterator[bytes]:
+    """Return an archive's bytes in chunks, as far as they are judged; the engine gets no last chunk of a refused one.
+
+    Raises Refused, now or while they are taken.
+    """
+    if headers.get_all("Transfer-Encoding") != ["chunked"] or headers.get("Content-Length"):
+        raise Refused("an archive that does not come in chunks")
+    return _judged_archive(BufferedReader(Chunked(stream), CHUNK))
+
+
+def _judged_archive(archive: BufferedReader) -> Iterator[bytes]:
+    try:
+        yield from in_chunks(looked_at(archive))
+    except (NotOurs, OSError) as reason:
+        raise Refused(f"an archive is not loaded: {reason}") from None
+
+
+def rest_of(stream: BinaryIO) -> Iterator[bytes]:
+    """Return what else the client sends."""
+    while part := stream.read1(CHUNK):  # type: ignore[attr-defined]
+        yield part
+
+
 def written_head(method: str, target: str, headers: http.client.HTTPMessage) -> bytes:
     """Return the request's head as the engine gets it: our own words, and a connection that ends after it."""
     lines = [f"{method} {target} HTTP/1.1", "Host: engine", "Connection: close"]
@@ -146,20 +177,35 @@ def written_head(method: str, target: str, headers: http.client.HTTPMessage) -> 
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def exchange(client: socket.socket, stream: BinaryIO, engine: socket.socket) -> None:
-    """Carry the rest of the request to the engine, and its answer back until it closes."""
-    sender = threading.Thread(target=_send, args=(stream, engine), daemon=True)
-    sender.start()
-    while part := engine.recv(CHUNK):
-        client.sendall(part)
+def exchange(client: socket.socket, parts: Iterator[bytes], engine: socket.socket) -> None:
+    """Carry the rest of the request to the engine, and its answer back until it closes; or why the rest is refused."""
+    refusals: list[bytes] = []
+    threading.Thread(target=_send, args=(parts, engine, refusals), daemon=True).start()
+    answered = False
     with suppress(OSError):
+        while part := engine.recv(CHUNK):
+            client.sendall(part)
+            answered = True
+    with suppress(OSError):
+        if refusals and not answered:
+            client.sendall(refusals[0])
         client.shutdown(socket.SHUT_RDWR)
 
 
-def _send(stream: BinaryIO, engine: socket.socket) -> None:
+def _send(parts: Iterator[bytes], engine: socket.socket, refusals: list[bytes]) -> None:
     with suppress(OSError, ValueError):
-        while part := stream.read1(CHUNK):  # type: ignore[attr-defined]
-            engine.sendall(part)
+        try:
+            for part in parts:
+                engine.sendall(part)
+        except Refused as reason:
+            refusals.append(answer_of(reason))
+            engine.shutdown(socket.SHUT_RDWR)
+
+
+def answer_of(reason: Refused) -> bytes:
+    """Log a refusal, and return the answer that says so."""
+    log.warning("refused: %s", reason)
+    return answer(403, str(reason))
 
 
 def answer(status: int, message: str) -> bytes:

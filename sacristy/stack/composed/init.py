@@ -16,10 +16,12 @@ import stat
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sacristy import __version__
 from sacristy.errors import InvalidHostName, PathNotWritable
 from sacristy.images.signature import PRIVATE, PUBLIC, Keys, public_pem
+from sacristy.private import write_private
 from sacristy.settings import Settings
 from sacristy.stack.composed.certificates import Pair, new_authority, new_certificate
 from sacristy.stack.composed.clients import client_files
@@ -47,17 +49,18 @@ IMAGES = (
 )
 TLS_SERVICES = ("mongodb", "registry", "store", "rabbitmq")
 PUBLISHED = {"grafana": "grafana/grafana:11.4.0"}  # by others: a site names it by digest in .env
-JENKINS_USER = 1000  # its image's own
+JENKINS, JENKINS_USER = "jenkins-", 1000  # what its secrets begin with; its image's own
 
 
 def init_composed(settings: Settings, name: str, port: int = 443) -> InitReport:
     """Make what is missing of .env, secrets/ and clients/. Raises InvalidHostName or PathNotWritable."""
-    if not HOST_NAME.fullmatch(name):
-        raise InvalidHostName(name=name)
     place, report = place_of(settings), InitReport([], [])
+    if not HOST_NAME.fullmatch(name) and not place.env.is_file():  # else what .env says counts
+        raise InvalidHostName(name=name)
     try:
         place.secrets.mkdir(mode=0o700, exist_ok=True)
         _make(report, place.env, lambda: environment(name, port))
+        _complete(report, place, environment(name, port))
         name, port = place.values()["SACRISTY_NAME"], int(place.values()["SACRISTY_PORT"])  # what was said at first
         for file, make in secret_files(place, name).items():
             _make(report, place.secrets / file, make)
@@ -73,6 +76,16 @@ def init_composed(settings: Settings, name: str, port: int = 443) -> InitReport:
     except OSError as error:
         raise PathNotWritable(path=error.filename or place.folder, reason=error.strerror) from None
     return report
+
+
+def _complete(report: InitReport, place: Place, wanted: str) -> None:
+    """Add what a newer compose.yaml asks of .env; what it says already stays as it is."""
+    known = place.values()
+    lines = [line for line in wanted.splitlines() if "=" in line]
+    missing = [line for line in lines if line.partition("=")[0] not in known]
+    if missing:
+        write_private(place.env, "\n".join([place.env.read_text().rstrip("\n"), *missing]) + "\n")
+        report.made.extend(f"compose/.env: {line.partition('=')[0]}" for line in missing)
 
 
 def environment(name: str, port: int) -> str:
@@ -119,10 +132,13 @@ def secret_files(place: Place, name: str) -> dict[str, Callable[[], str]]:
 
 def hashed(password: str) -> str:
     """Return a password's bcrypt hash, which nginx and the registry both understand."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import crypt
-    return crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=BCRYPT_ROUNDS))  # noqa: S324 - bcrypt
+    crypt = _crypt()
+    return str(crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=BCRYPT_ROUNDS)))
+
+
+def is_hash_of(kept: str, password: str) -> bool:
+    """Say whether a hash as `hashed` makes them is that of a password."""
+    return bool(kept) and _crypt().crypt(password, kept) == kept
 
 
 def definitions(programs: str, ops: str) -> str:
@@ -139,9 +155,27 @@ def definitions(programs: str, ops: str) -> str:
     return json.dumps({"users": users, "vhosts": [{"name": "/"}], "permissions": rights})
 
 
-def _salted(password: str) -> str:
-    salt = secrets.token_bytes(4)
+def definitions_match(text: str, user: str, password: str) -> bool:
+    """Say whether RabbitMQ's definitions have a user with this password."""
+    users = {each["name"]: each["password_hash"] for each in json.loads(text)["users"]}
+    return user in users and users[user] == _salted(password, base64.b64decode(users[user])[:4])
+
+
+def _crypt() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import crypt
+    return crypt
+
+
+def _salted(password: str, salt: bytes = b"") -> str:
+    salt = salt or secrets.token_bytes(4)
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+
+
+def secret_mode_of(name: str) -> int:
+    """Return the widest mode that a secret of the composed stack may have."""
+    return 0o640 if name.startswith(JENKINS) else 0o600
 
 
 def engine_socket() -> str:
@@ -181,12 +215,18 @@ def _group_of(path: str) -> int:
 
 
 def _hand_over(place: Place) -> None:
-    """Give the secrets to the user of the containers, where root made them. The authority's key stays root's."""
+    """Let the containers' users read their secrets. The authority's key stays with who made it.
+
+    Where root made them, each is given to its reader. Who is not root cannot do so: Jenkins' own are read by the group,
+    which compose.yaml gives to it; on the host the folder keeps everybody else out.
+    """
     if os.getuid() != 0:
+        for path in place.secrets.glob(f"{JENKINS}*"):
+            path.chmod(secret_mode_of(path.name))
         return
     values = place.values()
     for path in place.secrets.iterdir():
         if path.name != "authority.pem":
-            jenkins = path.name.startswith("jenkins-")
+            jenkins = path.name.startswith(JENKINS)
             uid = JENKINS_USER if jenkins else int(values["SACRISTY_UID"])
             os.chown(path, uid, JENKINS_USER if jenkins else int(values["SACRISTY_GID"]))

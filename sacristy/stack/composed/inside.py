@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import datetime
 
 from pymongo.errors import PyMongoError
 
+from sacristy.commands import run
 from sacristy.errors import SacristyError
 from sacristy.images.registry import Access, Registry, open_registry
 from sacristy.release.desk import open_desk
 from sacristy.release.drift import stage_faults
 from sacristy.settings import REPLICA_SET, Role, Settings, load
-from sacristy.stack.findings import ERROR, WARNING, Finding
+from sacristy.stack.findings import ERROR, STRAY_AFTER_S, WARNING, Finding
+from sacristy.targets.containers import inspect_command
 from sacristy.targets.docker import DockerTarget
 from sacristy.targets.routes import every_route, read_routes
 from sacristy.tracking.database import connect, reason
@@ -79,15 +83,27 @@ def check_stages(settings: Settings, registry: Registry) -> Iterator[Finding]:
 
 
 def check_orphans(settings: Settings, registry: Registry) -> Iterator[Finding]:
-    """Models' containers that no stage is served by."""
+    """Models' containers that no stage is served by; one that is being tried has no route yet."""
     routed = {route.instance for route in every_route(read_routes(settings.routes_file))}
     try:
-        strays = [name for name in DockerTarget(settings, registry).instances() if name not in routed]
+        unrouted = [name for name in DockerTarget(settings, registry).instances() if name not in routed]
+        strays = [name for name in unrouted if time.time() - _made(name) > STRAY_AFTER_S]
     except SacristyError as error:
         yield Finding(ERROR, f"the engine: {error}", "docker logs of engine; then: sacristy up --compose")
         return
     for name in strays:
         yield Finding(WARNING, f"the container {name} runs, but no stage is served by it", f"docker rm --force {name}")
+
+
+def _made(name: str) -> float:
+    """Return when a container was made, in seconds since 1970; one that is gone meanwhile was just now."""
+    try:
+        found = json.loads(run(inspect_command(name)))[0]
+    except SacristyError as error:
+        if "no such container" in str(error).lower():
+            return time.time()
+        raise
+    return datetime.fromisoformat(found["Created"]).timestamp()
 
 
 def check_alerts(_settings: Settings, _registry: Registry) -> Iterator[Finding]:

@@ -16,13 +16,14 @@ import yaml
 
 from sacristy.commands import feed, run
 from sacristy.engine import has_image
-from sacristy.errors import CommandFailed, ImageNotBrought, ProgramMissing, ServiceUnhealthy
+from sacristy.errors import CommandFailed, ImageNotBrought, NotComposed, ProgramMissing, ServiceUnhealthy
 from sacristy.packages import brought_folder
 from sacristy.settings import Settings
 from sacristy.stack.composed import commands
 from sacristy.stack.composed.contexts import CONTEXTS, gather
 from sacristy.stack.composed.place import PROFILES, STATE, Place, place_of
 from sacristy.stack.status import ServiceState
+from sacristy.turns import turn
 
 Progress = Callable[[str], None]
 MEND = "install Docker Compose (Debian 12: apt-get install docker-compose), and a Docker engine of 20.10 or later"
@@ -47,11 +48,22 @@ class How:
 def up(settings: Settings, how: How, progress: Progress = lambda _: None) -> dict[str, ServiceState]:
     """Build what is not built, start what does not run, wait until all is healthy, and return the services' states.
 
-    Raises NotComposed, ProgramMissing, CommandFailed, ImageNotBrought or ServiceUnhealthy.
+    Raises NotComposed, StillTaken, ProgramMissing, CommandFailed, ImageNotBrought or ServiceUnhealthy.
     """
     place = place_of(settings)
     chosen = profiles_of(place, how.profiles)
+    check_secrets_of(place, chosen)
     program = find_program()
+    place.contexts.mkdir(exist_ok=True)
+    with turn(place.contexts / "up.lock", "starting the composed stack", longest_s=BUILD_WITHIN_S):
+        _start(settings, place, program, chosen, how, progress)
+    progress("wait until all of them are healthy")
+    return wait_healthy(place)
+
+
+def _start(
+    settings: Settings, place: Place, program: Sequence[str], chosen: Sequence[str], how: How, progress: Progress
+) -> None:
     missing = _not_built(place, chosen)
     brought = brought_folder(settings)
     if missing and brought.is_dir() and not how.build:
@@ -67,18 +79,15 @@ def up(settings: Settings, how: How, progress: Progress = lambda _: None) -> dic
     progress("start the services, in the order of their health")
     words = ["up", "--detach", "--no-build", "--remove-orphans", *(["--force-recreate"] if how.renew else [])]
     _compose(program, place, chosen, *words, within_s=START_WITHIN_S)
-    progress("wait until all of them are healthy")
-    return wait_healthy(place)
 
 
 def down(settings: Settings) -> list[str]:
     """Stop and remove every container, the models' too, and return the names of the services. Data stays."""
     place = place_of(settings)
     names = sorted(states(place))
-    ours = run(commands.models(home_mark()), timeout_s=ASK_WITHIN_S).split()
     program = find_program()
     _compose(program, place, PROFILES, "stop", within_s=START_WITHIN_S)  # the operator first: it would start them again
-    if ours:
+    if ours := run(commands.models(home_mark()), timeout_s=ASK_WITHIN_S).split():
         run(commands.remove(ours), timeout_s=START_WITHIN_S)
     _compose(program, place, PROFILES, "down", within_s=START_WITHIN_S)
     return names
@@ -121,8 +130,18 @@ def wait_healthy(place: Place, within_s: float = HEALTHY_WITHIN_S) -> dict[str, 
 
 def services_of(place: Place, profiles: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return what compose.yaml says of each service of some profiles."""
-    services: dict[str, dict[str, Any]] = yaml.safe_load(place.file.read_text())["services"]
+    services: dict[str, dict[str, Any]] = _parsed(place)["services"]
     return {name: service for name, service in services.items() if set(profiles) & set(service["profiles"])}
+
+
+def check_secrets_of(place: Place, profiles: Sequence[str]) -> None:
+    """Raise NotComposed unless the secrets of some profiles' services are there: an engine makes folders of others."""
+    files = {name: place.folder / secret["file"] for name, secret in _parsed(place)["secrets"].items()}
+    for service in services_of(place, profiles).values():
+        for given in service.get("secrets", ()):
+            path = files[given if isinstance(given, str) else given["source"]]
+            if not path.is_file():
+                raise NotComposed(path=path)
 
 
 def image_names(place: Place, profiles: Sequence[str]) -> list[str]:
@@ -159,6 +178,10 @@ def container_name(place: Place, service: str) -> str:
     project = place.values()["COMPOSE_PROJECT_NAME"]
     argv = [*commands.containers_of(project), "--filter", f"label={commands.SERVICE_LABEL}={service}"]
     return run(argv, timeout_s=ASK_WITHIN_S).strip()
+
+
+def _parsed(place: Place) -> dict[str, Any]:
+    return dict(yaml.safe_load(place.file.read_text()))
 
 
 def _compose(program: Sequence[str], place: Place, profiles: Sequence[str], *words: str, within_s: float) -> str:

@@ -45,7 +45,7 @@ def serve(settings: Settings, ended: threading.Event) -> int:
     supervisor = Supervisor(settings)
     supervisor.start_daemon()
     try:
-        bringup.up(settings, supervisor, log.info, listening(settings))
+        bringup.up(settings, supervisor, log.info, listening(settings), given=True)
     except SacristyError as error:
         log.error("%s; %s", error, error.advice)
         supervisor.shutdown()

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sacristy.errors import KeysUnusable, NotForPods
+from sacristy.errors import NotForPods
 from sacristy.images.fetched import Fetched
+from sacristy.s3 import StoreKeys, given_keys
 from sacristy.settings import Role, Settings
 from sacristy.targets.kubernetes import fetching
 from sacristy.targets.kubernetes.fetching import Fetching
 from sacristy.targets.kubernetes.training import SECRETS, URL_KEY
 from sacristy.tracking.database import address
-from sacristy.weights.s3_keys import read_keys
 
 MONGODB_CA, WEIGHTS_CA, KEYS = "mongodb-ca.pem", "weights-ca.pem", "ceph-training"
 PASSED_ON = ("gateway_url", "omniboard_url", "user")
@@ -55,12 +55,8 @@ def fetching_from(settings: Settings, fetched: Fetched) -> Fetching:
 
 def fetching_secret(settings: Settings) -> dict[str, str]:
     """Return what the container that fetches is given in secret. Raises KeysUnusable."""
-    path = settings.home / "secrets" / "ceph-serving"
-    access, secret = read_keys(path)
-    if not access or not secret:
-        raise KeysUnusable(path=path, reason="there are no keys of the serving user")
-    ca = settings.s3_ca
-    return {fetching.KEYS: f"{access}:{secret}"} | ({fetching.CA: ca.read_text()} if ca else {})
+    keys, ca = given_keys(settings.home / "secrets" / "ceph-serving"), settings.s3_ca
+    return {fetching.KEYS: keys.line} | ({fetching.CA: ca.read_text()} if ca else {})
 
 
 def _place(settings: Settings) -> tuple[str, str]:
@@ -83,12 +79,8 @@ def _store(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
 
 def _keys(settings: Settings) -> str:
     """Return `access:secret` of the store's training user."""
-    path = settings.home / "secrets" / KEYS
-    given = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
-    access, secret = given if all(given) else read_keys(path)
-    if not access or not secret:
-        raise KeysUnusable(path=path, reason="there are no keys of the training user")
-    return f"{access}:{secret}"
+    given = StoreKeys(os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", ""))
+    return given.line if all(given.pair) else given_keys(settings.home / "secrets" / KEYS).line
 
 
 def _is_here(host: str) -> bool:

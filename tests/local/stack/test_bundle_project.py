@@ -4,7 +4,9 @@ import subprocess
 
 import pytest
 
-from sacristy.stack.bundle.making import take_project
+from sacristy.settings import Settings
+from sacristy.stack.bundle import making
+from sacristy.stack.bundle.making import Plan, make, take_project
 
 AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@example.org")
 
@@ -44,3 +46,15 @@ def test_of_a_checkout_that_is_on_no_branch_the_commit_is_taken(project, tmp_pat
     commit = take_project(project, tmp_path / "project.bundle")
     git(tmp_path, "clone", "--quiet", "project.bundle", "there")
     assert git(tmp_path / "there", "rev-parse", "HEAD") == commit
+
+
+def test_what_a_killed_make_left_is_in_no_later_bundle(project, tmp_path, monkeypatch):
+    for name in ("gather_wheels", "gather_npm", "gather_debian"):
+        monkeypatch.setattr(making, name, lambda *_: None)
+    monkeypatch.setattr(making, "gather_images", lambda *_: [])
+    folder = tmp_path / "carried"
+    (folder / ".save-abc").mkdir(parents=True)
+    (folder / ".save-abc" / "image.tar").write_text("half of it")
+    (folder / "project.bundle.lock").touch()
+    manifest, _ = make(Settings(project=project), folder, Plan())
+    assert [file.path for file in manifest.files] == ["project.bundle"]

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import json
+import os
 import shutil
+import socket
 import ssl
 import tomllib
 import warnings
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from sacristy import __version__
 from sacristy.errors import InvalidHostName, NotComposed
 from sacristy.settings import Settings
 from sacristy.stack.composed import certificates, doctor, running
@@ -24,7 +27,13 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def settings(tmp_path, monkeypatch):
+def handing_over():
+    """Return what gives the secrets to their readers, which is left out otherwise."""
+    return beginning._hand_over
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch, handing_over):
     monkeypatch.setattr(beginning, "BCRYPT_ROUNDS", 16)  # the least there is: tests are many
     monkeypatch.setattr(beginning, "_hand_over", lambda place: None)
     (tmp_path / "compose").mkdir()
@@ -44,10 +53,35 @@ def test_only_this_user_reads_what_it_writes(place):
     assert place.secrets.stat().st_mode & 0o777 == 0o700
 
 
+def test_jenkins_is_another_user_and_reads_its_secrets_where_init_is_not_roots(place, handing_over, monkeypatch):
+    monkeypatch.setattr(beginning.os, "getuid", lambda: 998)
+    handing_over(place)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in place.secrets.iterdir()}
+    assert {mode for name, mode in modes.items() if name.startswith("jenkins-")} == {0o640}
+    assert {mode for name, mode in modes.items() if not name.startswith("jenkins-")} == {0o600, 0o400}
+    assert list(doctor.check_secrets(place)) == []
+    (place.secrets / "jenkins-token").chmod(0o644)
+    assert [finding.mend[:9] for finding in doctor.check_secrets(place)] == ["chmod 640"]
+
+
 def test_the_second_time_nothing_changes_whatever_name_is_given(settings, place):
     before = {path: path.read_bytes() for path in place.folder.rglob("*") if path.is_file()}
     assert beginning.init_composed(settings, "other.example.org").made == []
     assert {path: path.read_bytes() for path in place.folder.rglob("*") if path.is_file()} == before
+
+
+def test_what_a_newer_compose_file_asks_of_env_is_added_and_nothing_else_is_changed(settings, place):
+    whole = place.env.read_text().replace("SACRISTY_BASE=", "SACRISTY_BASE=the-sites-own/")
+    older = "".join(line for line in whole.splitlines(keepends=True) if "IMAGE_OPERATOR" not in line)
+    place.env.write_text(older.rstrip("\n"))
+    assert beginning.init_composed(settings, "other.example.org").made == ["compose/.env: SACRISTY_IMAGE_OPERATOR"]
+    assert place.env.read_text() == older + f"SACRISTY_IMAGE_OPERATOR=sacristy/operator:{__version__}\n"
+    assert place.env.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_upgrade_needs_no_name_where_the_hosts_own_is_no_good(settings, place):
+    (place.secrets / "watcher-token").unlink()  # as if it were new
+    assert beginning.init_composed(settings, "My_Host").made == ["secrets/watcher-token"]
 
 
 @pytest.mark.parametrize("name", ["", "Ml", "ml_1", "-ml", "a..b", "a b", "http://a", "a" * 64 + ".org"])
@@ -107,6 +141,7 @@ def test_the_doctor_tells_a_missing_secret_an_open_one_and_an_old_certificate(pl
     (place.secrets / "mongodb-admin").unlink()
     told = {finding.what for finding in doctor.check_secrets(place)}
     assert told == {
+        f"the secret {place.secrets / 'ceph-ops'} is missing",
         f"the secret {place.secrets / 'mongodb-admin'} is missing",
         f"other users can read {place.secrets / 'htpasswd'}",
     }
@@ -160,3 +195,85 @@ def test_rabbitmqs_accounts_are_two_hashed_and_no_guest(place):
         found = base64.b64decode(users[name]["password_hash"])
         assert found[4:] == hashlib.sha256(found[:4] + password.encode()).digest()
         assert password not in text
+
+
+def test_a_new_stack_has_no_copy_that_is_behind(place):
+    assert list(doctor.check_copies(place)) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "behind"),
+    [
+        ("login-ops", {"htpasswd", "rabbitmq-definitions", "ops/secrets/registry-password"}),
+        ("jenkins-token", {"watcher-token"}),
+        ("gateway-scientist", {"scientist/secrets/gateway-scientist", "ops/secrets/gateway-scientist"}),
+    ],
+)
+def test_what_repeats_a_secret_that_was_made_anew_is_told_until_it_is_made_anew_too(settings, place, changed, behind):
+    (place.secrets / changed).unlink()
+    beginning.init_composed(settings, "ml.example.org")
+    found = list(doctor.check_copies(place))
+    paths = {Path(finding.mend.split(";")[0].removeprefix("rm ")) for finding in found}
+    assert paths == {(place.clients if "/" in name else place.secrets) / name for name in behind}
+    for path in paths:
+        path.unlink()
+    beginning.init_composed(settings, "ml.example.org")
+    assert list(doctor.check_copies(place)) == []
+
+
+def test_an_authority_that_was_made_anew_leaves_no_certificate_of_the_former_one_untold(settings, place):
+    for name in ("authority.pem", "ca.pem"):
+        (place.secrets / name).unlink()
+    beginning.init_composed(settings, "ml.example.org")
+    behind = {
+        finding.what.partition(" is not")[0].removeprefix(f"{place.folder}/") for finding in doctor.check_copies(place)
+    }
+    services = {f"secrets/{service}.pem" for service in beginning.TLS_SERVICES}
+    assert behind == services | {f"clients/{role}/ca.pem" for role in ROLES}
+
+
+def test_another_port_is_not_yet_what_people_have_and_what_a_site_added_may_stay(place):
+    for name, more in (("ca.pem", "an authority of the site's own"), ("settings.toml", 'user = "ana"')):
+        path = place.clients / "ops" / name
+        path.write_text(f"{path.read_text()}{more}\n")
+    assert list(doctor.check_copies(place)) == []
+    place.env.write_text(place.env.read_text().replace("SACRISTY_PORT=8443", "SACRISTY_PORT=9443"))
+    assert [finding.what.partition(" says")[0][-4:] for finding in doctor.check_copies(place)] == [".env", ".env"]
+
+
+def test_an_authority_near_its_end_is_made_anew_from_its_key_on(place, monkeypatch):
+    monkeypatch.setattr(doctor, "days_left", lambda path: 12 if path.name == "ca.pem" else 800)
+    (found,) = doctor.check_certificates(place)
+    assert found.mend.startswith(f"rm {place.secrets / 'ca.pem'} {place.secrets / 'authority.pem'}; ")
+
+
+def test_a_folder_in_a_secrets_place_is_told_since_init_keeps_it(settings, place):
+    (place.secrets / "login-ops").unlink()
+    (place.secrets / "login-ops").mkdir()
+    (found,) = doctor.check_secrets(place)
+    assert f"rmdir {place.secrets / 'login-ops'}" in found.mend
+
+
+def test_a_port_below_1024_that_another_has_is_told_to_who_may_not_bind_it(place, monkeypatch):
+    with socket.socket() as another:
+        another.bind(("127.0.0.1", 0))
+        another.listen()
+        port = another.getsockname()[1]
+        place.env.write_text(place.env.read_text().replace("SACRISTY_PORT=8443", f"SACRISTY_PORT={port}"))
+        monkeypatch.setattr(doctor.socket.socket, "bind", refuse)
+        (found,) = doctor.check_port(place)
+        assert found.what == f"port {port} cannot be had: another program has it"
+    assert list(doctor.check_port(place)) == []
+
+
+def refuse(*_):
+    raise PermissionError
+
+
+def test_a_socket_of_another_group_than_the_guards_is_told(place, tmp_path):
+    (tmp_path / "docker.sock").touch()
+    lines = [line for line in place.env.read_text().splitlines() if "DOCKER" not in line]
+    there = [*lines, f"SACRISTY_DOCKER_SOCKET={tmp_path / 'docker.sock'}"]
+    for group, told in ((os.getgid(), []), (os.getgid() + 1, [f"SACRISTY_DOCKER_GID={os.getgid()} in {place.env}"])):
+        place.env.write_text("\n".join([*there, f"SACRISTY_DOCKER_GID={group}"]))
+        assert [finding.mend.split(";")[0] for finding in doctor.check_group(place)] == told

@@ -94,9 +94,16 @@ def test_one_that_its_stage_points_at_already_is_promoted_no_second_time(hall):
 
 @pytest.mark.parametrize("do", [Do.PROMOTE, Do.WITHDRAW])
 def test_what_is_due_is_done_once(hall, do):
-    task = Task(do, *KEY, OTHER.digest, "it sang")
+    task = Task(do, *KEY, OTHER.digest, "it sang", BEGAN.isoformat())
     assert hall.trials.perform(task)
     assert [(each[0], each[-1]) for each in hall.done] == [(str(do), "it sang")]
     set_share(hall.routes_file, *KEY, ShareKind.CANARY, None)
     assert not hall.trials.perform(task)
     assert len(hall.done) == 1
+
+
+def test_what_was_judged_before_a_canary_began_anew_is_not_done(hall):
+    (task,) = hall.due(61)
+    hall.share(ShareKind.CANARY, since=BEGAN + timedelta(seconds=61))
+    assert not hall.trials.perform(task)
+    assert hall.done == []

@@ -68,6 +68,22 @@ def test_images_are_built_anew_of_what_a_newer_checkout_says():
     assert "creates" not in setup["ansible.builtin.command"]  # make knows whether the locks are newer
 
 
+def test_a_play_that_ended_before_the_stack_was_brought_up_is_gone_on_with():
+    up, noted = "Bring the stack up to what is written", "Note what was brought up"
+    (asks,) = (task for task in ALL if task.get("notify") == up)  # not what changed in this play: that is said once
+    handlers = {each["name"]: each for each in HANDLERS}
+    assert asks["changed_when"] == "brought_up.rc != 0"
+    assert handlers[up]["notify"] == noted
+    assert list(handlers).index(up) < list(handlers).index(noted)
+    written = handlers[noted]["ansible.builtin.copy"]
+    assert asks["ansible.builtin.command"]["argv"][-2:] == [written["content"].strip(), written["dest"]]
+
+
+def test_nobody_else_of_the_host_reads_backups():
+    (folder,) = (task for task in ALL if "sacristy_backup_place" in str(task.get("ansible.builtin.file", "")))
+    assert folder["ansible.builtin.file"]["mode"] == "0700"
+
+
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
 def test_a_unit_is_not_roots(path):
     assert "User={{ sacristy_user }}" in path.read_text()

@@ -12,7 +12,7 @@ from sacristy.errors import ImageNotBrought, PackageNotBrought
 from sacristy.packages import npm_folder, pip_environment
 from sacristy.settings import Settings
 from sacristy.stack import omniboard
-from sacristy.stack.bundle import debian, making, packages
+from sacristy.stack.bundle import debian, loading, making, packages
 from sacristy.stack.composed import running
 from sacristy.stack.composed.place import PROFILES, Place
 
@@ -104,10 +104,12 @@ def test_omniboard_is_installed_from_files_alone(settings, tmp_path):
     assert all(place.startswith(f"file:{brought}/") for place in places)
 
 
-def test_where_packages_were_brought_no_image_is_built_unasked(settings, monkeypatch):
+def test_where_packages_were_brought_no_image_is_built_unasked(settings, tmp_path, monkeypatch):
     (settings.home / "bundle").mkdir(parents=True)
     monkeypatch.setattr(running, "find_program", lambda: ("docker-compose",))
     monkeypatch.setattr(running, "profiles_of", lambda *_: ["core"])
+    monkeypatch.setattr(running, "place_of", lambda _: Place(tmp_path))
+    monkeypatch.setattr(running, "check_secrets_of", lambda *_: None)
     monkeypatch.setattr(running, "_not_built", lambda *_: ["sacristy/store:1"])
     with pytest.raises(ImageNotBrought, match="no sacristy/store:1, and with packages from a bundle"):
         running.up(settings, running.How())
@@ -126,3 +128,11 @@ def test_of_what_apt_lists_only_packages_are_taken():
 @pytest.mark.parametrize("name", ["-o", "a b", "../x", "Docker.io", ""])
 def test_what_is_no_name_of_a_package_is_wrong_usage(name):
     assert CliRunner().invoke(app, ["bundle", "make", "there", "--debian", name]).exit_code == 2
+
+
+def test_what_a_killed_load_left_is_gone_after_the_next(tmp_path):
+    for name in ("wheels", "npm"):
+        (tmp_path / "carried" / name).mkdir(parents=True)
+    (tmp_path / "home" / ".bundle-abc" / "old").mkdir(parents=True)
+    loading._bring(tmp_path / "carried", tmp_path / "home" / "bundle")
+    assert {path.name for path in (tmp_path / "home").iterdir()} - {"bundle.lock"} == {"bundle"}

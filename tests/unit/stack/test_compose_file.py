@@ -1,7 +1,13 @@
 """compose.yaml: what holds for every service of every profile. Parsed, not started."""
 
 import json
+import os
 import re
+import socket
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
@@ -16,9 +22,11 @@ from sacristy.operator.telemetry import Telemetry
 from sacristy.serving.loading import Identity
 from sacristy.serving.metrics import Metrics
 from sacristy.settings import Role
+from sacristy.stack.composed.guard import Guard
 from sacristy.stack.composed.init import IMAGES, PUBLISHED, secret_files
 from sacristy.stack.composed.place import PROFILES, Place
 from sacristy.stack.init import token_secret
+from sacristy.turns import beat
 
 FOLDER = Path(__file__).parents[3] / "compose"
 FILE = yaml.safe_load((FOLDER / "compose.yaml").read_text())
@@ -48,6 +56,42 @@ def test_a_service_that_stays_is_watched_and_comes_back(name):
     assert SERVICES[name]["restart"] == "unless-stopped"
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
     assert SERVICES[name]["healthcheck"]["interval"]
+
+
+@pytest.mark.parametrize("name", ["keeper", "watcher"])
+@pytest.mark.parametrize(("age_s", "healthy"), [(60, True), (1000, False)])
+def test_who_takes_turns_is_healthy_while_they_are_taken(tmp_path, name, age_s, healthy):
+    beat(tmp_path, name)
+    os.utime(tmp_path / f"{name}.turn", (time.time() - age_s,) * 2)
+    assert check_of(name).count("/state") == 1
+    assert passes(check_of(name).replace("/state", str(tmp_path))) is healthy
+
+
+@pytest.mark.parametrize(("engine", "healthy"), [(b"HTTP/1.1 200 OK\r\n\r\nOK", True), (b"", False)])
+def test_the_guard_is_healthy_while_the_engine_behind_it_answers(tmp_path, engine, healthy):
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(tmp_path / "engine"))
+        there.listen()
+        threading.Thread(target=answer_one, args=(there, engine), daemon=True).start()
+        with Guard(str(tmp_path / "engine"), tmp_path / "docker.sock", "models") as guard:
+            threading.Thread(target=guard.serve_forever, args=(0.01,), daemon=True).start()
+            assert passes(check_of("engine").replace("/run/engine", str(tmp_path))) is healthy
+            guard.shutdown()
+
+
+def check_of(name):
+    return SERVICES[name]["healthcheck"]["test"][-1]
+
+
+def passes(code):
+    return subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def answer_one(there, text):
+    connection, _ = there.accept()
+    connection.recv(1 << 10)
+    connection.sendall(text)
+    connection.close()
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -80,6 +124,10 @@ def test_nothing_but_nginx_has_a_way_out():
         "watcher",
     }
     assert SERVICES["jenkins"]["networks"] == ["ci", "builds"]  # and so it reaches nothing else but nginx
+
+
+def test_jenkins_is_in_the_group_that_its_secrets_are_read_by():
+    assert [group.partition(":")[0] for group in SERVICES["jenkins"]["group_add"]] == ["${SACRISTY_GID"]
 
 
 def test_no_secret_is_in_an_environment_or_a_command():

@@ -1,6 +1,7 @@
 """What the operator may ask of the engine: model containers, made in one way only."""
 
 import copy
+from urllib.parse import quote
 
 import pytest
 
@@ -9,6 +10,7 @@ from sacristy.stack.composed.container_rules import is_models, kind_of, refusal_
 from sacristy.targets.containers import HOME_LABEL
 
 NAME = "digits-production-1a.0123abcd"
+MODELS = quote('{"label":{"' + HOME_LABEL + '=h0":true}}')  # as the client asks for them
 # what Debian's docker client sends for containers.run_command with a joined network
 ASKED = {
     "User": "65532:65532",
@@ -33,6 +35,7 @@ ASKED = {
         "NanoCpus": 10**9,
         "PidsLimit": 512,
         "ShmSize": 1 << 28,
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}},
         "ConsoleSize": [0, 0],
     },
     "NetworkingConfig": {"EndpointsConfig": {}},
@@ -74,6 +77,8 @@ def test_a_models_container_may_be_made():
         ("PidsLimit", -1),
         ("Tmpfs", {"/etc": ""}),
         ("MaskedPaths", ["/proc/x"]),
+        ("LogConfig", {"Type": "syslog", "Config": {"syslog-address": "tcp://elsewhere:514"}}),
+        ("LogConfig", {"Type": "json-file", "type": "syslog"}),
         ("NotYetInvented", 1),
     ],
 )
@@ -101,13 +106,42 @@ def test_nor_one_of_another_user_command_or_network(field, value):
 
 
 @pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("", "user", ""),
+        ("", "u\N{LATIN SMALL LETTER LONG S}er", ""),
+        ("", "hostConfig", None),
+        ("HostConfig", "networkmode", ""),
+        ("HostConfig", "readonlyRootfs", False),
+        ("HostConfig", "capDrop", []),
+        ("HostConfig", "securityopt", []),
+        ("HostConfig", "pidslimit", 0),
+        ("NetworkingConfig", "endpointsConfig", {"services": {}}),
+    ],
+)
+def test_nor_one_that_the_engine_reads_otherwise_since_it_does_not_mind_case(part, field, value):
+    asked = copy.deepcopy(ASKED)
+    (asked[part] if part else asked)[field] = value
+    assert "in a way of its own" in refusal_of_container(asked, "models")
+
+
+@pytest.mark.parametrize(
     ("method", "target", "kind"),
     [
         ("HEAD", "/_ping", "plain"),
         ("GET", "/v1.41/images/json?all=1", "plain"),
         ("GET", "/v1.41/images/sha256:ab/json", "plain"),
-        ("POST", "/v1.41/images/load?quiet=1", "plain"),
-        ("GET", "/v1.41/containers/json?all=1", "plain"),
+        ("POST", "/v1.41/images/load?quiet=1", "load"),
+        ("POST", "/v1.41/images/load", "load"),
+        ("POST", "/v1.41/images/load?quiet=1&fromSrc=-", ""),
+        ("PUT", "/v1.41/images/load", ""),
+        ("GET", f"/v1.41/containers/json?all=1&filters={MODELS}", "plain"),
+        ("GET", "/v1.41/containers/json?all=1", ""),
+        ("GET", "/v1.41/containers/json?all=1&filters={}", ""),
+        ("GET", "/v1.41/containers/json?filters=%7B%22label%22%3A5%7D", ""),
+        ("GET", f"/v1.41/containers/json?filters={{}}&filters={MODELS}", ""),
+        ("GET", f"/v1.41/containers/json?filters=&filters={MODELS}", ""),
+        ("GET", "/v1.41/containers/json?filters=" + quote('{"label": {"other=x": true}}'), ""),
         ("POST", f"/v1.41/containers/create?name={NAME}", "create"),
         ("POST", f"/v1.41/containers/{NAME}/start", "container"),
         ("DELETE", f"/v1.41/containers/{NAME}?force=1&v=1", "container"),
@@ -116,6 +150,13 @@ def test_nor_one_of_another_user_command_or_network(field, value):
         ("POST", f"/v1.41/containers/{NAME}/update", ""),
         ("POST", "/v1.41/build", ""),
         ("POST", "/v1.41/images/create?fromImage=x", ""),
+        ("POST", "/v1.41/images/create?fromSrc=-&repo=sacristy/stack&tag=0.1.0", ""),
+        ("POST", "/v1.41/images/sha256:ab/tag?repo=sacristy/stack&tag=0.1.0", ""),
+        ("POST", "/v1.41/images/x/push", ""),
+        ("POST", "/v1.41/commit?container=x&repo=sacristy/stack", ""),
+        ("POST", "/v1.41/session", ""),
+        ("POST", "/grpc", ""),
+        ("POST", f"/v1.41/containers/{NAME}/rename?name=x", ""),
         ("DELETE", "/v1.41/images/x", ""),
         ("GET", "/v1.41/volumes", ""),
         ("POST", "/v1.41/networks/create", ""),
