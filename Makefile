@@ -58,7 +58,7 @@ test-story: setup  ## The stories: the demo itself, and the broken deploy
 
 test-all: test test-tiers  ## Also the tiers that need system packages
 
-test-ansible: setup  ## deploy/ansible on a host with systemd, in a container: half an hour, not part of the others
+test-ansible: setup  ## deploy/ansible on a host with systemd, in a container: ten minutes, not part of the others
 	$(BIN)/pytest -q -m ansible tests
 
 test-bundle: setup  ## The composed stack on a host without a network, out of a bundle: half an hour, not part of the others

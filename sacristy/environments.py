@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sacristy.turns import turn
 
 CATEGORIES = "packages train cuda"
 LINKS = "wheels.html"
+ORPHANS_END_WITHIN_S, PAUSE_S = 180.0, 0.5
 READY = "ready"  # written last: a folder without it was interrupted and is made anew
 
 
@@ -94,8 +96,18 @@ def categories(lock: str, wheels: Mapping[str, str]) -> str:
     return " ".join(name for name in wanted if name != "cuda" or ('"cuda":' in lock and not local_torch))
 
 
+def _clear(folder: Path, within_s: float = ORPHANS_END_WITHIN_S) -> None:
+    """Remove what a killed process left. Its installer may have outlived it and still be writing there."""
+    end = time.monotonic() + within_s
+    while folder.exists():
+        if time.monotonic() > end:
+            raise PathNotWritable(path=folder, reason="it cannot be removed, or another process writes into it")
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(PAUSE_S)  # what is there again after that is not ours
+
+
 def _make(settings: Settings, lock: Path, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+    _clear(folder)
     folder.mkdir()
     for name in ("Pipfile", "Pipfile.lock"):
         shutil.copyfile(lock.with_name(name), folder / name)

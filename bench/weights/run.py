@@ -28,9 +28,10 @@ from pathlib import Path
 import clients
 
 from sacristy.commands import run
+from sacristy.s3 import StoreKeys
 from sacristy.settings import Settings
 from sacristy.stack.ceph import bringup
-from sacristy.stack.ceph.s3 import Keys, open_client
+from sacristy.stack.ceph.s3 import open_client
 from sacristy.stack.init import init
 from sacristy.stack.ports import free_port, remember
 from sacristy.supervision import Supervisor
@@ -101,7 +102,7 @@ def share_cores(words: argparse.Namespace, which: int) -> None:
 
 def measure(words: argparse.Namespace, settings: Settings, folder: Path, environment: dict[str, str]) -> list[dict]:
     """Return a row for each client and work: seconds of each round, peak memory."""
-    client = open_client(settings.s3_endpoint, settings.s3_ca, Keys.parse(settings.secret("ceph-ops")))
+    client = open_client(settings.s3_endpoint, settings.s3_ca, StoreKeys.parse(settings.secret("ceph-ops")))
     client.create_bucket(Bucket=BUCKET)
     large, small = folder / "large", folder / "small"
     with large.open("wb") as file:

@@ -108,7 +108,6 @@ class Supervisor:
         detail = self.programs_folder / f"{name}.json"
         detail.with_suffix(".conf").unlink(missing_ok=True)
         if name in self.states():
-            self.stop(name)
             self._wait_until(lambda: self._removed(name), stop_wait_s + ANSWER_WITHIN_S)
         detail.unlink(missing_ok=True)
 
@@ -150,8 +149,12 @@ class Supervisor:
         self._wait_until(lambda: not _alive(pid), waits + ANSWER_WITHIN_S)
 
     def _removed(self, name: str) -> bool:
-        with self._ask() as supervisor, rpc.accepting(rpc.STILL_RUNNING, rpc.BAD_NAME):
-            supervisor.removeProcessGroup(name)
+        """Stop a program and remove it; say whether it went. One that has just ended by itself may be started again."""
+        with self._ask(self._stop_wait_s(name) + ANSWER_WITHIN_S) as supervisor:
+            with rpc.accepting(rpc.NOT_RUNNING, rpc.BAD_NAME):
+                supervisor.stopProcess(name)
+            with rpc.accepting(rpc.STILL_RUNNING, rpc.BAD_NAME):
+                supervisor.removeProcessGroup(name)
         return name not in self.states()
 
     def _stop_wait_s(self, name: str) -> int:

@@ -140,6 +140,8 @@ def test_the_operators_engine_starts_models_and_nothing_else(stack):
     for words in (
         ("run", "--privileged", image),
         ("run", "--volume", "/:/host", image),
+        ("ps", "--all"),
+        ("tag", image, "sacristy/models/digits:1-000000000000"),
         ("inspect", mongodb),
         ("stop", mongodb),
         ("exec", mongodb, "id"),

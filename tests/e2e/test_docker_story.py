@@ -119,7 +119,7 @@ def test_a_trial_has_no_way_out_and_no_names(released):
 
 
 def test_run_by_hand_it_just_serves(released):
-    tag = f"sacristy/{released.name}-{released.built['digest'][7:19]}"
+    tag = f"sacristy/models/{released.name}-{released.built['digest'][7:19]}"
     name = released.engine.docker("run", "--detach", "--publish", "127.0.0.1::8080", tag).strip()
     address = released.engine.docker("port", name, "8080/tcp").strip()
     deadline = time.monotonic() + 60

@@ -38,7 +38,7 @@ def test_as_a_container_they_are_layers_of_the_engine(contained):
     built, verdict = judged(contained.clone)
     assert verdict["passed"] is True
     assert "weights" not in parts(contained.clone, built["digest"])
-    tag = f"sacristy/digits:{built['version']}-{built['digest'][7:19]}"
+    tag = f"sacristy/models/digits:{built['version']}-{built['digest'][7:19]}"
     said = contained.engine.docker(
         "run", "--rm", "--network", "none", tag, "python", "-c", "import os; print(os.listdir('/app/weights'))"
     )

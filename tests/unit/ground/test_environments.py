@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sacristy import commands, environments, locks
-from sacristy.errors import CommandFailed, EnvironmentNotLocked, ProgramMissing
+from sacristy.errors import CommandFailed, EnvironmentNotLocked, PathNotWritable, ProgramMissing
 from sacristy.settings import Settings
 
 ENTRY = {"hashes": ["sha256:cpu"], "index": "pypi", "version": "==2.13.0+cpu"}
@@ -82,3 +82,16 @@ def test_a_failed_program_is_told_by_its_last_line():
 def test_a_missing_program_is_told():
     with pytest.raises(ProgramMissing):
         commands.run(["no-such-program"])
+
+
+def test_what_a_killed_makers_child_still_writes_is_waited_for(tmp_path, monkeypatch):
+    folder = tmp_path / "environment"
+    folder.mkdir()
+    times = iter([True, True, False])
+    monkeypatch.setattr(environments.time, "sleep", lambda _: folder.mkdir() if next(times) else None)
+    environments._clear(folder)
+    assert not folder.exists()
+    monkeypatch.setattr(environments.time, "sleep", lambda _: folder.mkdir())
+    folder.mkdir()
+    with pytest.raises(PathNotWritable, match="writes into it"):
+        environments._clear(folder, within_s=0.01)
