@@ -25,6 +25,8 @@ import orjson
 from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
+from sacristy.serving.pace import paced_parser
+
 STATUSES: dict[type[Exception], HTTPStatus] = {
     LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -50,15 +52,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: Any) -> Any:
         """Answer the requests of a connection until none comes for a moment. Says what becomes of it."""
-        after = super().handle(conn)
+        if conn.parser is None:
+            conn.parser = paced_parser(self.cfg, conn.sock, conn.client)
+        after = self._handle_next(conn)
         if after is not True or not self._seats.acquire(blocking=False):
             return after
         try:
             while after is True and self._comes_soon(conn):
-                after = super().handle(conn)
+                after = self._handle_next(conn)
         finally:
             self._seats.release()
         return after
+
+    def _handle_next(self, conn: Any) -> Any:
+        conn.parser.unreader.begin()
+        return super().handle(conn)
 
     def _comes_soon(self, conn: Any) -> bool:
         if conn.is_http2 or conn.parser.unreader.buf.getvalue():

@@ -31,7 +31,7 @@ def worker(threads=4, queued=(), alive=True):
 
 
 def connection(ours, rest=b""):
-    unreader = SimpleNamespace(buf=io.BytesIO(rest))
+    unreader = SimpleNamespace(buf=io.BytesIO(rest), begin=lambda: None)
     return SimpleNamespace(sock=ours, is_http2=False, parser=SimpleNamespace(unreader=unreader))
 
 
