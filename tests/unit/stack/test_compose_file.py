@@ -126,6 +126,12 @@ def test_nothing_but_nginx_has_a_way_out():
     assert SERVICES["jenkins"]["networks"] == ["ci", "builds"]  # and so it reaches nothing else but nginx
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"jenkins"}))
+def test_a_name_that_nobody_has_is_given_up_soon(name):
+    assert SERVICES[name]["dns_search"] == ["."]
+    assert SERVICES[name]["dns_opt"] == ["timeout:1", "attempts:1"]
+
+
 def test_jenkins_is_in_the_group_that_its_secrets_are_read_by():
     assert [group.partition(":")[0] for group in SERVICES["jenkins"]["group_add"]] == ["${SACRISTY_GID"]
 
