@@ -6,6 +6,7 @@ PIPENV_VERSION := 2026.10.3
 UNIT := tests/unit
 LOCAL := tests/local
 SERVICES := tests/services
+TWO := -q -n 2 --dist loadfile  # they wait more than they work; what a file starts is started once
 NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx and not kubernetes and not groovy and not jenkins and not compose and not ansible and not bundle and not prometheus and not ray
 
 .DEFAULT_GOAL := help
@@ -51,10 +52,10 @@ test-models: setup  ## Each model's own tests, in its own environment
 	$(BIN)/sacristy env test
 
 test-services: setup  ## Against the real MongoDB, Gunicorn, supervisor
-	$(BIN)/pytest -q -m "$(NOT_HERE)" $(SERVICES)
+	$(BIN)/pytest $(TWO) -m "$(NOT_HERE)" $(SERVICES)
 
 test-story: setup  ## The stories: the demo itself, and the broken deploy
-	$(BIN)/pytest -q -m "$(NOT_HERE)" tests/e2e
+	$(BIN)/pytest $(TWO) -m "$(NOT_HERE)" tests/e2e
 
 test-all: test test-tiers  ## Also the tiers that need system packages
 

@@ -1,7 +1,8 @@
-"""`make test-all`: the tiers of tests that need more than the demo does, one after another.
+"""`make test-all`: the tiers of tests that need more than the demo does, two at a time: they wait more than they work.
 
 A tier is a pytest marker with what it needs. What is missing is installed where that is allowed (root on Debian). A
 tier that cannot run is named with the reason and counts as not tested; one that can run and runs no test is a failure.
+What fails beside another tier is run again when nothing else runs, and named in the end whatever becomes of it.
 """
 
 from __future__ import annotations
@@ -12,14 +13,21 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from xml.etree import ElementTree
 
 import rig
 
-NO_TESTS_RAN = 5
+SOME_FAILED, NO_TESTS_RAN = 1, 5
+LANES = 2
 ROOT = Path(__file__).parents[1]
+
+
+ENGINES, PRINTING = Lock(), Lock()  # two Docker engines would have the same addresses
 
 
 @dataclass(frozen=True)
@@ -34,25 +42,10 @@ class Tier:
     packages: Sequence[str] = ()
     variables: Sequence[str] = ()
     hindrance: Callable[[], str] = str  # says why it cannot run, or nothing
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)  # what only one at a time may have
 
 
-TIERS = (
-    Tier("slow"),
-    Tier("ray"),
-    Tier("browser", ("chromium", "npm"), ("chromium", "npm")),
-    Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
-    Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
-    Tier("prometheus", ("promtool",), ("prometheus",)),
-    Tier(
-        "docker",
-        ("dockerd", "docker", "debootstrap", "iptables"),
-        ("docker.io", "debootstrap", "iptables"),
-    ),
-    Tier(
-        "compose",
-        ("docker-compose", "dockerd", "debootstrap", "iptables", "ip", "node", "npm", "chromium"),
-        ("docker-compose", "docker.io", "debootstrap", "iptables", "iproute2", "nodejs", "npm", "chromium"),
-    ),
+TIERS = (  # the longest first
     Tier(
         "kubernetes",
         (
@@ -76,36 +69,90 @@ TIERS = (
         ),
         hindrance=rig.missing,
     ),
-    Tier("groovy", ("groovy", "shellcheck", "java"), ("groovy", "shellcheck", "default-jre-headless")),
-    Tier("jenkins", variables=("JENKINS_URL", "JENKINS_USER", "JENKINS_TOKEN")),
+    Tier(
+        "docker",
+        ("dockerd", "docker", "debootstrap", "iptables"),
+        ("docker.io", "debootstrap", "iptables"),
+        turn=ENGINES,
+    ),
+    Tier(
+        "compose",
+        ("docker-compose", "dockerd", "debootstrap", "iptables", "ip", "node", "npm", "chromium"),
+        ("docker-compose", "docker.io", "debootstrap", "iptables", "iproute2", "nodejs", "npm", "chromium"),
+        turn=ENGINES,
+    ),
+    Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
+    Tier("ray"),
     Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
+    Tier("browser", ("chromium", "npm"), ("chromium", "npm")),
+    Tier("groovy", ("groovy", "shellcheck", "java"), ("groovy", "shellcheck", "default-jre-headless")),
+    Tier("slow"),
+    Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
+    Tier("prometheus", ("promtool",), ("prometheus",)),
+    Tier("jenkins", variables=("JENKINS_URL", "JENKINS_USER", "JENKINS_TOKEN")),
 )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a tier, in a line. `again`: its tests that failed, and deserve another try by themselves."""
+
+    said: str
+    again: Sequence[str] = ()
+
+    @property
+    def failed(self) -> bool:
+        return self.said.startswith("failed")
 
 
 def main() -> int:
     """Run every tier, print what became of each, and return 0 if none failed."""
-    outcomes = {tier.marker: run(tier) for tier in TIERS}
+    reasons = {tier.marker: provide(tier) or tier.hindrance() for tier in TIERS}  # Debian installs one at a time
+    with ThreadPoolExecutor(LANES) as lanes:
+        outcomes = dict(lanes.map(lambda tier: (tier.marker, run(tier, reasons[tier.marker])), TIERS))
+    for marker, outcome in outcomes.items():
+        if outcome.again:
+            outcomes[marker] = run_again(marker, outcome)
     print("\ntiers")
     for marker, outcome in outcomes.items():
-        print(f"  {marker:10} {outcome}")
-    return int(any(outcome.startswith("failed") for outcome in outcomes.values()))
+        print(f"  {marker:10} {outcome.said}")
+    return int(any(outcome.failed for outcome in outcomes.values()))
 
 
-def run(tier: Tier) -> str:
-    """Run one tier and return what became of it in a line."""
-    print(f"\n== {tier.marker}", flush=True)
-    reason = provide(tier) or tier.hindrance()
+def run(tier: Tier, reason: str = "") -> Outcome:
+    """Run one tier, if there is no reason against it, and print what it printed when it is at its end."""
     if reason:
-        return f"not run: {reason}"
+        return Outcome(f"not run: {reason}")
+    with tier.turn:
+        print(f"== {tier.marker}: running", flush=True)
+        outcome, printed = tested(["-m", tier.marker, *places(tier.marker)])
+    with PRINTING:
+        print(f"\n== {tier.marker}: {outcome.said}\n{printed}", flush=True)
+    return outcome
+
+
+def run_again(marker: str, before: Outcome) -> Outcome:
+    """Run what failed again, now that nothing else runs."""
+    outcome, printed = tested(["-m", marker, *before.again])
+    print(f"\n== {marker}, what failed: {outcome.said}\n{printed}", flush=True)
+    if outcome.failed:
+        return before
+    return Outcome(f"passed: but {', '.join(before.again)} only when run again, with nothing beside")
+
+
+def tested(words: Sequence[str]) -> tuple[Outcome, str]:
+    """Run pytest; return what became of it, and what it printed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        argv = [sys.executable, "-m", "pytest", "-q", "-m", tier.marker, f"--junitxml={report}", *places(tier.marker)]
-        code = subprocess.run(argv, cwd=ROOT, check=False).returncode
-        if code == NO_TESTS_RAN:
-            return "failed: it can run here, but no test has its marker"
-        if code:
-            return f"failed with code {code}"
-        return judged(ElementTree.parse(report).getroot())
+        argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        done = subprocess.run(
+            [*argv, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if done.returncode == NO_TESTS_RAN:
+            return Outcome("failed: it can run here, but no test has its marker"), done.stdout
+        if done.returncode not in (0, SOME_FAILED):
+            return Outcome(f"failed with code {done.returncode}"), done.stdout
+        return judged(ElementTree.parse(report).getroot()), done.stdout
 
 
 def places(marker: str, tests: Path = ROOT / "tests") -> list[str]:
@@ -119,13 +166,21 @@ def places(marker: str, tests: Path = ROOT / "tests") -> list[str]:
     return [str(path.relative_to(ROOT)) for path in (*folders, *files)]
 
 
-def judged(report: ElementTree.Element) -> str:
+def judged(report: ElementTree.Element) -> Outcome:
     """Return what a JUnit report says; a tier that can run here and skipped everything has tested nothing."""
     suite = next(report.iter("testsuite"))
     tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+    failed = [case for case in report.iter("testcase") if {"failure", "error"} & {part.tag for part in case}]
+    if failed:
+        return Outcome(f"failed: {len(failed)} of {tests} tests", [node(case) for case in failed])
     if skipped == tests:
-        return f"failed: it can run here, but all {tests} tests were skipped"
-    return f"passed: {tests - skipped} tests" + (f", {skipped} skipped" if skipped else "")
+        return Outcome(f"failed: it can run here, but all {tests} tests were skipped")
+    return Outcome(f"passed: {tests - skipped} tests" + (f", {skipped} skipped" if skipped else ""))
+
+
+def node(case: ElementTree.Element) -> str:
+    """Return what pytest takes for a test of a report; all test functions here stand in modules."""
+    return f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
 
 
 def provide(tier: Tier) -> str:

@@ -1,10 +1,6 @@
 """Whatever happens to the database, the trainer or the disk: every point once, in order, the status right."""
 
-import itertools
-import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -13,12 +9,12 @@ import pytest
 from sacristy.errors import NoCheckpoint, UnknownRun
 from sacristy.settings import Role
 from sacristy.tracking.checkpoints import resume_environment
-from sacristy.tracking.resync import reap, resync
-from sacristy.tracking.runs import annotate, find_run, list_runs
+from sacristy.tracking.resync import resync
+from sacristy.tracking.runs import annotate, list_runs
 from sacristy.tracking.sending import Sender
 from sacristy.tracking.state import RunState
 
-from .conftest import HEAD, STEADY, assert_nothing_is_left, assert_whole
+from .conftest import HEAD, STEADY, assert_whole
 
 slow = pytest.mark.slow
 
@@ -76,72 +72,6 @@ def test_the_database_never_comes(bench):
     assert left.outcome == "unsent"
     assert "does not answer" in left.reason
     assert bench.journals() == [left.folder]
-
-
-def test_the_trainer_is_killed_at_twenty_random_points(bench):
-    for attempt in range(20):
-        trainer = bench.start(env={"FOR": 60, "RATE": 20_000, "TRUTH": f"truth{attempt}"})
-        bench.wait_until((bench.project / f"truth{attempt}").exists)
-        time.sleep(random.uniform(0.05, 0.8))
-        trainer.kill()
-        trainer.communicate()
-        bench.wait_until(lambda: not any(bench.settings.journals.iterdir()))
-        run, logged = bench.newest(), bench.truth(f"truth{attempt}")
-        assert len(bench.points(run)) in (logged, logged + 1)
-        assert_whole(bench, run, len(bench.points(run)), "DEAD")
-        assert not run.complete
-    assert len(list_runs(bench.db)) == 20
-
-
-def test_trainer_and_shipper_are_killed_together(bench):
-    trainer = bench.start(env={"FOR": 60, "RATE": 20_000})
-    run = bench.wait_for_run()
-    assert reap(bench.db) == []
-    bench.kill_with_shipper(trainer)
-    time.sleep(1)
-    assert reap(bench.db, silence_s=1) == [run.id]
-    assert find_run(bench.db, run.id).status == "DEAD"
-    (sent,) = resync(bench.settings, bench.connect)
-    assert (sent.run, sent.complete) == (run.id, False)
-    assert len(bench.points(run)) in (bench.truth(), bench.truth() + 1)
-    assert_whole(bench, bench.newest(), len(bench.points(run)), "DEAD")
-
-
-def test_a_run_that_was_only_cut_off_comes_back_from_the_dead(bench):
-    trainer = bench.start(env={"FOR": 6})
-    run = bench.wait_for_run()
-    assert reap(bench.db, silence_s=-1) == [run.id]
-    trainer.communicate(timeout=60)
-    assert_whole(bench, bench.newest(), bench.truth())
-
-
-def test_resync_is_killed_at_random_points_and_run_twice_at_once(bench):
-    bench.server.kill()
-    logs = "\n    ".join(f"[_run.log_scalar('m{m}', i) for i in range(30_000)]" for m in range(4))
-    for _ in range(2):
-        bench.train(f"@ex.automain\ndef main(_run):\n    {logs}\n")
-    bench.server.start()
-    code = "from sacristy.settings import load; from sacristy.tracking import resync, shipper\n"
-    code += "list(resync.resync(load(), shipper.training_database))"
-    environment = bench.server.environment(bench.project, bench.home)
-
-    def resync_process():
-        return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=environment, cwd=bench.project)
-
-    for _ in range(8):
-        process = resync_process()
-        time.sleep(random.uniform(0.3, 1.2))
-        process.kill()
-        process.wait()
-    for process in [resync_process(), resync_process()]:
-        assert process.wait(60) == 0
-    list(resync(bench.settings, bench.connect))
-    runs = list_runs(bench.db)
-    assert [run.complete for run in runs] == [True, True]
-    for run, metric in itertools.product(runs, (f"m{m}" for m in range(4))):
-        series = bench.points(run, metric)
-        assert list(series.values) == list(series.steps) == list(range(30_000))
-    assert_nothing_is_left(bench)
 
 
 def test_sigterm_ends_a_run_as_interrupted_with_everything_stored(bench):
