@@ -13,6 +13,7 @@ from sacristy.cli.weights import open_as, references
 from sacristy.cli.workbench import Workbench
 from sacristy.errors import WeightsDamaged
 from sacristy.stack import backup as keeping
+from sacristy.stack.backup_log import note
 from sacristy.stack.backup_pruning import Pruned, prune
 from sacristy.stack.vault import Gateway, open_vault
 
@@ -33,6 +34,7 @@ def backup(
     digests = list(references(bench))
     with timed() as clock, bytes_bar("backup", None, json) as progress:
         made, copied = keeping.backup(bench.settings, open_as(bench, "serving"), vault, digests, progress)
+        note(bench.settings, made, vault.location)
         pruned = prune(vault, keep) if keep else Pruned()
     documents = sum(facts["documents"] for facts in made.collections.values())
     held = f"{documents:,} documents, {len(made.blobs)} blobs, {len(made.data)} files of data"

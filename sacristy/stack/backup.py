@@ -27,6 +27,7 @@ from sacristy.stack.data_copies import copy_data, damaged_data, data_keys, open_
 from sacristy.stack.foreign import refuse_foreign
 from sacristy.stack.vault import Vault
 from sacristy.tracking.database import address, connect, reason
+from sacristy.tracking.schema import BACKUPS
 from sacristy.weights import upkeep
 from sacristy.weights.mending import mend
 from sacristy.weights.mirror import Mirrored, mirror
@@ -34,7 +35,7 @@ from sacristy.weights.references import by_digest, run_weights
 from sacristy.weights.store import Progress, Store, silent
 from sacristy.weights.upkeep import Verification
 
-LEFT_OUT = ("locks",)  # of those who work now
+LEFT_OUT = ("locks", BACKUPS)  # of those who work now, and of this stack
 BATCH = 500
 BATCH_BYTES = 16 << 20
 

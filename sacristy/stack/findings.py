@@ -13,7 +13,9 @@ import psutil
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from sacristy.errors import SacristyError
 from sacristy.settings import Role, Settings
+from sacristy.stack.backup_log import late
 from sacristy.stack.init import FOLDERS, secret_makers, secret_mode
 from sacristy.stack.ports import is_free
 from sacristy.stack.services import MONGODB, OMNIBOARD, WATCHER, log_file
@@ -21,7 +23,7 @@ from sacristy.stack.status import is_ours, service_states
 from sacristy.supervision import Supervisor
 from sacristy.targets.naming import is_instance
 from sacristy.targets.routes import every_route, read_routes
-from sacristy.tracking.database import reason
+from sacristy.tracking.database import connect, reason
 from sacristy.tracking.journal import is_training
 
 ERROR, WARNING = "error", "warning"
@@ -126,6 +128,26 @@ def check_mongodb(settings: Settings) -> Iterator[Finding]:
         yield Finding(WARNING, f"mongodb's clock is {drift:.0f} s away from this one", "set the clocks (NTP)")
 
 
+def check_backups(settings: Settings) -> Iterator[Finding]:
+    """Backups that stopped, or never began."""
+    program = Supervisor(settings).state(MONGODB)
+    if is_ours(settings, MONGODB) and (program is None or not program.running):
+        return
+    yield from late_backups(settings)
+
+
+def late_backups(settings: Settings) -> Iterator[Finding]:
+    """Say that the last backup was long ago; a database that is away is another finding."""
+    try:
+        database = connect(settings, Role.SERVICE, WRITE_TIMEOUT_MS)
+        with database.client:
+            what = late(database)
+    except (SacristyError, PyMongoError):
+        return
+    if what:
+        yield Finding(WARNING, what, "sacristy backup PLACE; if a timer does: journalctl -u sacristy-backup")
+
+
 def check_jenkins(settings: Settings) -> Iterator[Finding]:
     """A Jenkins that is set in half: nothing watches for tagged runs then."""
     if settings.jenkins_url and not settings.jenkins_user:
@@ -148,6 +170,7 @@ CHECKS: tuple[Check, ...] = (
     check_programs,
     check_services,
     check_mongodb,
+    check_backups,
     check_jenkins,
     check_journals,
 )

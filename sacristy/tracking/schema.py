@@ -22,7 +22,8 @@ PREDICTIONS = "predictions"  # a time series
 COUNTED = ("prediction_counts", "comparisons")
 FEEDBACK = "feedback"
 COUNTS_PER_MINUTE_S = 7 * 86_400
-SERVICE_OWN = ("locks", "watchers")
+BACKUPS = "backups"  # when each place got its newest
+SERVICE_OWN = ("locks", "watchers", BACKUPS)
 CALLS = "calls"  # when stages that may sleep were asked: a document for each
 
 INDEXES: dict[str, list[IndexModel]] = {

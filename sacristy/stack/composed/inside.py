@@ -22,7 +22,7 @@ from sacristy.images.registry import Access, Registry, open_registry
 from sacristy.release.desk import open_desk
 from sacristy.release.drift import stage_faults
 from sacristy.settings import REPLICA_SET, Role, Settings, load
-from sacristy.stack.findings import ERROR, STRAY_AFTER_S, WARNING, Finding
+from sacristy.stack.findings import ERROR, STRAY_AFTER_S, WARNING, Finding, late_backups
 from sacristy.targets.containers import inspect_command
 from sacristy.targets.docker import DockerTarget
 from sacristy.targets.routes import every_route, read_routes
@@ -106,6 +106,11 @@ def _made(name: str) -> float:
     return datetime.fromisoformat(found["Created"]).timestamp()
 
 
+def check_backups(settings: Settings, _registry: Registry) -> Iterator[Finding]:
+    """Backups that stopped, or never began."""
+    yield from late_backups(settings)
+
+
 def check_alerts(_settings: Settings, _registry: Registry) -> Iterator[Finding]:
     """What Prometheus is alarmed about, where it runs."""
     try:
@@ -125,6 +130,7 @@ CHECKS: tuple[Callable[[Settings, Registry], Iterator[Finding]], ...] = (
     check_registry,
     check_stages,
     check_orphans,
+    check_backups,
     check_alerts,
 )
 

@@ -10,14 +10,14 @@ from sacristy.settings import Role
 RUNS = ("runs", "points", "metrics", "fs.files", "fs.chunks")
 RECORDS = ("evidence", "approvals", "promotions", "deployments", "sequences")
 OMNIBOARD = ("omniboard.settings", "omniboard.metric.columns", "omniboard.custom.columns")
-COLLECTIONS = (*RUNS, *RECORDS, *OMNIBOARD, "calls", "locks", "anything-else")
+COLLECTIONS = (*RUNS, *RECORDS, *OMNIBOARD, "calls", "locks", "backups", "anything-else")
 READ, WRITE = {"find"}, {"find", "insert", "update"}
 MAY = {
     Role.TRAINING: dict.fromkeys(RUNS, WRITE),
     Role.SERVICE: dict.fromkeys(COLLECTIONS, READ)
     | {"runs": {"find", "update"}}
     | dict.fromkeys((*RECORDS, "calls"), WRITE)
-    | {"locks": WRITE | {"remove"}},
+    | dict.fromkeys(("locks", "backups"), WRITE | {"remove"}),
     Role.OMNIBOARD: dict.fromkeys(COLLECTIONS, READ)
     | {"runs": {"find", "update"}}
     | dict.fromkeys(OMNIBOARD, WRITE | {"remove"}),
