@@ -28,6 +28,11 @@ def inspect_image_command(reference: str) -> list[str]:
     return [PROGRAM, "image", "inspect", reference]
 
 
+def remove_image_command(name: str) -> list[str]:
+    """Return the command that takes a name off an image, and removes the image if it was the last; not one in use."""
+    return [PROGRAM, "image", "rm", name]
+
+
 def save_command(reference: str, path: Path) -> list[str]:
     """Return the command that writes an image as a tar archive."""
     return [PROGRAM, "image", "save", "--output", str(path), reference]
@@ -58,13 +63,20 @@ def has_image(reference: str) -> bool:
     return True
 
 
-def layers_of_images() -> list[list[str]]:
-    """Return the layers of every image that the engine has, lowest first."""
-    names = sorted(set(run([PROGRAM, "image", "ls", "--all", "--quiet", "--no-trunc"], timeout_s=TIMEOUT_S).split()))
+def inspect_images(name: str = "") -> list[dict[str, Any]]:
+    """Return what the engine knows of all its images, or of those with such a name (it may have stars in it)."""
+    chosen = ["--filter", f"reference={name}"] if name else ["--all"]
+    listed = run([PROGRAM, "image", "ls", "--quiet", "--no-trunc", *chosen], timeout_s=TIMEOUT_S)
+    names = sorted(set(listed.split()))
     if not names:
         return []
-    found = json.loads(run([PROGRAM, "image", "inspect", *names], timeout_s=TIMEOUT_S))
-    return [image["RootFS"].get("Layers") or [] for image in found]
+    found: list[dict[str, Any]] = json.loads(run([PROGRAM, "image", "inspect", *names], timeout_s=TIMEOUT_S))
+    return found
+
+
+def layers_of_images() -> list[list[str]]:
+    """Return the layers of every image that the engine has, lowest first."""
+    return [image["RootFS"].get("Layers") or [] for image in inspect_images()]
 
 
 def build_image(context: Path, dockerfile: Path, tag: str, arguments: Mapping[str, str]) -> dict[str, Any]:

@@ -46,7 +46,9 @@ class Promotion(BaseModel):
     stages_moved_by_hand: Literal["refuse", "adopt"] = Field(
         default="refuse", description="what a tag is that no promotion put there: a fault, or the state to go on from"
     )
-    keep: int = Field(default=5, ge=1, description="versions of each stage's history that images prune leaves")
+    keep: int = Field(
+        default=5, ge=1, description="versions of a stage's history that images prune leaves; of a model, in an engine"
+    )
     release_tags_by: list[str] = Field(
         default=[],
         description="whose runs a tag in Omniboard releases (the user that trained them); empty: everybody's",

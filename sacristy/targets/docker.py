@@ -23,6 +23,7 @@ from sacristy.project import load_model
 from sacristy.settings import Settings
 from sacristy.targets import containers
 from sacristy.targets.containers import Container, is_stage
+from sacristy.targets.engine_images import clear_images
 from sacristy.targets.naming import instance_name, name_in_engine
 from sacristy.targets.process import free_port
 from sacristy.targets.target import Image, Instance, Target
@@ -104,6 +105,7 @@ class DockerTarget(Target):
         wanted = digest_of(added.config) if added else str(manifest["config"]["digest"])
         with suppress(ImageNotInEngine):
             return str(engine.find_image(wanted)["Id"])
+        clear_images(self.settings.promotion.keep - 1)
         config = read_document(added.config, str(image)) if added else self.registry.config(image.model, image.digest)
         held = lowest_held(diff_ids(config, str(image)), engine.layers_of_images())
         tag = name_in_engine(image.model, image.version, image.digest)

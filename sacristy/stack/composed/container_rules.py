@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sacristy.targets.containers import HOME_LABEL, USER
-from sacristy.targets.naming import is_instance
+from sacristy.targets.naming import is_instance, is_name_in_engine
 
 Json = Mapping[str, Any]
 
@@ -24,6 +24,7 @@ PLAIN = (
     ("GET", f"/images/{IMAGE}/json"),
 )
 LOAD = ("POST", r"/images/load(?:\?quiet=[01])?")  # the archive itself: archive_rules.py
+REMOVE = ("DELETE", f"/images/(?P<image>{IMAGE})")  # models' only, and none that a container has: no query says force
 LIST = ("GET", "/containers/json")
 CREATE = ("POST", "/containers/create")
 OF_ONE = (
@@ -60,6 +61,9 @@ def kind_of(method: str, target: str) -> tuple[str, str]:
         return "load", ""
     if method == LIST[0] and re.fullmatch(API + LIST[1], path):
         return ("plain" if _lists_models(query) else ""), ""
+    removed = re.fullmatch(API + REMOVE[1], target) if method == REMOVE[0] else None
+    if removed and is_name_in_engine(removed["image"]):
+        return "plain", ""
     if any(method == verb and re.fullmatch(API + pattern, path) for verb, pattern in PLAIN):
         return "plain", ""
     for verb, word in OF_ONE:
