@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Collection
 
 import psutil
 
 from sacristy.settings import Settings
+from sacristy.stack.port_claims import claim
 from sacristy.supervision.program import write_private
 
 HOST = "127.0.0.1"
@@ -18,7 +20,15 @@ def choose_port(settings: Settings, service: str, pid: int = 0) -> int:
     """Return and remember the service's port. `pid`: its process now, which may hold the port already."""
     remembered = settings.port(service)
     candidates = [port for port in (remembered, USUAL_PORTS[service]) if port]
-    port = next((port for port in candidates if is_free(port) or (pid and holds(pid, port))), 0) or free_port()
+
+    def choose(claimed: Collection[int]) -> int:
+        """Return the first candidate that is free, or is the process's own."""
+        for port in candidates:
+            if (port not in claimed and is_free(port)) or (pid and holds(pid, port)):
+                return port
+        return free_port()
+
+    port = claim(settings.home, choose)
     if port != remembered:
         remember(settings, service, port)
     return port
