@@ -14,7 +14,7 @@ from sacristy.stack import mongodb, omniboard
 from sacristy.stack.health import CHECKS
 from sacristy.stack.init import init
 from sacristy.stack.mongod import find_mongod
-from sacristy.stack.ports import choose_port
+from sacristy.stack.ports import choose_port, holds
 from sacristy.stack.services import (
     GATEWAY,
     MONGODB,
@@ -117,7 +117,7 @@ def _install_omniboard(settings: Settings, progress: Progress) -> str:
 
 def _prepare_mongodb(settings: Settings, supervisor: Supervisor) -> None:
     port = settings.ports()[MONGODB]
-    wait_ready(supervisor, settings, MONGODB, lambda: mongodb.answers(port))
+    wait_ready(supervisor, settings, MONGODB, lambda: mongodb.answers(port) or _not_ours(supervisor, MONGODB, port))
     try:
         mongodb.prepare(settings, port)
     except PyMongoError as error:
@@ -125,6 +125,12 @@ def _prepare_mongodb(settings: Settings, supervisor: Supervisor) -> None:
         why, log = reason(error), log_file(settings, MONGODB)
         raise ServiceNotReady(service=MONGODB, reason=why, log=log, cause=cause) from None
     wait_ready(supervisor, settings, MONGODB, lambda: CHECKS[MONGODB](settings))
+
+
+def _not_ours(supervisor: Supervisor, name: str, port: int) -> str:
+    """Return that another program answers at a service's port, if so: our data must not be judged by what it says."""
+    state = supervisor.state(name)
+    return "" if state and holds(state.pid, port) else f"another program answers at port {port}"
 
 
 def _start_omniboard(settings: Settings, supervisor: Supervisor, progress: Progress) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from sacristy.errors import OtherSecrets, ProgramMissing, ServiceNotReady
 from sacristy.settings import Settings
 from sacristy.stack import mongod, mongodb
 from sacristy.stack.doctor import doctor
+from sacristy.stack.ports import remember
 from sacristy.stack.services import MONGODB, OMNIBOARD, mongodb_program
 from sacristy.stack.up import up
 from sacristy.supervision import Supervisor
@@ -49,6 +51,18 @@ def test_a_start_that_was_cut_off_is_completed(settings: Settings, until: Until)
     port = start_mongod(settings, until)
     mongodb._initiate(port, f"{mongodb.HOST}:{port}")  # a replica set, and no user yet
     assert up(settings)[MONGODB].ready
+
+
+def test_another_database_at_its_port_is_not_taken_for_ours(
+    settings: Settings, mongod: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(ours: Settings, service: str, _pid: int) -> int:
+        remember(ours, service, mongod.port)
+        return mongod.port
+
+    monkeypatch.setattr("sacristy.stack.up.choose_port", taken)
+    with pytest.raises(ServiceNotReady, match="it ends by itself"):  # and not: remove its data
+        up(settings)
 
 
 def test_a_database_of_other_secrets_is_told_apart(settings: Settings) -> None:
