@@ -194,6 +194,7 @@ def provide(tier: Tier) -> str:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return f"{', '.join(missing)} is missing; install {' '.join(tier.packages)}"
     for argv in (
+        ["dpkg", "--configure", "-a"],  # one that was killed half way has to be brought to its end first
         ["apt-get", "update", "-qq"],
         ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *tier.packages],
     ):
