@@ -102,9 +102,7 @@ class Journal:
     def end(self, words: dict[str, Any]) -> None:
         """Write the last words in place and close. Later appends are refused and reported."""
         self.sync()
-        content = json.dumps(words, separators=(",", ":")).encode()
-        if len(content) > END_BYTES:
-            content = json.dumps(words | {"result": None, "fail_trace": None, "shortened": True}).encode()
+        content = fitting(words)
         try:
             with (self.folder / END).open("r+b") as file:
                 file.write(content.ljust(END_BYTES))
@@ -149,6 +147,20 @@ class Journal:
                 f"cannot record the run in {self.folder}: {error.strerror}; "
                 "what it logs from now on is lost, and the run will be marked incomplete"
             )
+
+
+def fitting(words: dict[str, Any]) -> bytes:
+    """Return last words so that they fit: a long result is left out, as the last beat told it, and a trace cut."""
+    content = json.dumps(words, separators=(",", ":")).encode()
+    words = {name: value for name, value in words.items() if name != "result"}
+    trace, kept = "".join(words.get("fail_trace") or ()), END_BYTES
+    while len(content) > END_BYTES:
+        kept //= 2
+        if len(trace) > 2 * kept:  # the first and the last of it: where it began, and what was raised
+            cut = f"\n… {len(trace) - 2 * kept} characters left out here …\n"
+            words["fail_trace"] = [trace[:kept], cut, trace[-kept:]]
+        content = json.dumps(words, separators=(",", ":")).encode()
+    return content
 
 
 def is_training(folder: Path) -> bool:

@@ -84,7 +84,7 @@ class RunState:
         self._set("stop_time", when(words["time"]))
         if "result" in words:
             self._keep("result", words["result"])
-        self._score(words.get("result"))
+        self._score(self.about.get("result"))
         if words.get("fail_trace"):
             self._set("fail_trace", words["fail_trace"])
         self._set("sacristy.journal.lost", words.get("lost", 0))

@@ -12,6 +12,7 @@ from sacristy.tracking import reading
 from sacristy.tracking.journal import EVENTS, Journal
 from sacristy.tracking.reading import JournalReader, last_words
 from sacristy.tracking.scalars import LONGEST_NAME, REPORTS, Scalars
+from sacristy.tracking.state import RunState
 
 
 @pytest.fixture
@@ -159,8 +160,23 @@ def test_the_last_words_fit_on_a_full_disk(journal, small_files):
 
 
 def test_last_words_too_long_for_their_place_are_shortened(journal):
-    journal.end({"status": "FAILED", "result": "x" * 100_000})
-    assert last_words(journal.folder)["status"] == "FAILED"
+    trace = ["Traceback (most recent call last):\n", *["  frame\n"] * 20_000, "RecursionError: 50 % of “x” left\n"]
+    journal.end({"status": "FAILED", "fail_trace": trace})
+    words = last_words(journal.folder)
+    assert words["status"] == "FAILED"
+    text = "".join(words["fail_trace"])
+    assert text.startswith(trace[0])
+    assert text.endswith(trace[-1])
+    assert "characters left out here" in text
+
+
+def test_a_result_too_long_for_the_last_words_is_that_of_the_last_beat(journal):
+    journal.event("beat", time=1, result={"accuracy": 0.5, "matrix": [0.25] * 20_000})
+    journal.end({"status": "COMPLETED", "time": 2, "result": {"accuracy": 0.5, "matrix": [0.25] * 20_000}})
+    state = RunState("digits-1")
+    state.apply(events(journal))
+    state.end(last_words(journal.folder))
+    assert state.fields()["result"]["accuracy"] == 0.5
 
 
 def test_a_strict_journal_stops_the_run(tmp_path, small_files):

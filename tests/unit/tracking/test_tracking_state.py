@@ -52,6 +52,14 @@ def test_the_last_words_give_status_result_and_end():
     assert state.fields()["sacristy.journal.refused"] == 2
 
 
+def test_a_result_that_only_a_beat_has_told_is_scored():
+    state = RunState("digits-1")
+    start = START | {"document": START["document"] | {"sacristy": OURS | {"main_metric": "test.accuracy"}}}
+    state.apply([start, {"e": "beat", "time": 1, "result": {"accuracy": 0.5}}])
+    state.end({"status": "COMPLETED", "time": 5000})
+    assert (state.fields()["result"], state.fields()["sacristy.score"]) == ({"accuracy": 0.5}, 0.5)
+
+
 def test_a_run_without_last_words_ended_with_its_last_event():
     state = told(["loss", 0, 1.0, 7000])
     state.dead()
