@@ -116,8 +116,9 @@ def for_driver(
     ranks: int,
     folder: Path,
 ) -> dict[str, Any]:
-    """Return what the driver is told: the plan, what is past and what is to be repeated.
+    """Return what the driver is told: the plan, what is past, what is to be repeated and which numbers are new.
 
+    New is also a trial that was cut off before its run began, of which no run knows.
     `environment`: the model's. `ranks`: processes of one trial, all of them on one machine.
     """
     past, pending = trials.over(), trials.unfinished()
@@ -130,6 +131,7 @@ def for_driver(
         "folder": str(folder),
         "past": [trial.past(plan.mode) for trial in past],
         "pending": [{"number": trial.number, "values": trial.values} for trial in pending],
+        "new": [number for number in range(1, plan.trials + 1) if number not in trials.by_number],
         "next": 1 + max(trials.by_number, default=0),
         "job": job | {"search": search, "environment": environment, "words": list(plan.words)},
     }

@@ -27,7 +27,7 @@ class Numbered(Searcher):
         super().__init__(metric=SCORE, mode=plan["mode"])
         self.plan = plan
         self.pending = deque(plan["pending"])
-        self.next = plan["next"]
+        self.new = deque(plan["new"])
         self.learner = learner(plan) if plan["sampler"] == "optuna" else None
         self.asked: dict[str, dict[str, Any]] = {}  # by Ray's id: what Optuna did not think of itself
 
@@ -37,15 +37,15 @@ class Numbered(Searcher):
             again = self.pending.popleft()
             self.asked[trial_id] = again["values"]
             return self._config(again["number"], again["values"])
-        if self.next > self.plan["trials"]:
+        if not self.new:
             return Searcher.FINISHED
+        number = self.new.popleft()
         if self.learner:
             drawn = self.learner.suggest(trial_id)
             values = {name: within(self.plan["space"][name], value) for name, value in drawn.items()}
         else:
-            values = draw(self.plan["space"], self.plan["seed"], self.next)
-        self.next += 1
-        return self._config(self.next - 1, values)
+            values = draw(self.plan["space"], self.plan["seed"], number)
+        return self._config(number, values)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Let the sampler learn from a trial."""

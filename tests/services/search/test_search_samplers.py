@@ -31,7 +31,8 @@ def python() -> Path:
 
 def sampled(python: Path, **changed: Any) -> dict[str, Any]:
     plan = {"trials": 13, "sampler": "asha", "seed": 1, "mode": "max", "space": SPACE, "grace": 1, "reduction": 3}
-    plan |= {"past": PAST, "pending": PENDING, "next": 11, "job": {"model": "toy"}, "ask": 5, "scores": [0.05, 0.95]}
+    plan |= {"past": PAST, "pending": PENDING, "new": [11, 12, 13], "next": 11}
+    plan |= {"job": {"model": "toy"}, "ask": 5, "scores": [0.05, 0.95]}
     argv = [str(python), str(Path(__file__).with_name("sampled.py"))]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(

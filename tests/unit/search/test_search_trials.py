@@ -53,8 +53,17 @@ def test_a_trial_that_was_cut_off_is_repeated_with_the_same_values():
     job = for_driver(plan, trials, search=9, parallel=2, address="", environment="e", ranks=2, folder=Path("/f"))
     assert job["pending"] == [{"number": 4, "values": {"lr": 0.4}}]
     assert [trial["number"] for trial in job["past"]] == [1, 2, 3]
-    assert job["next"] == 5
+    assert (job["new"], job["next"]) == ([5, 6], 5)
     assert json.loads(json.dumps(job)) == job
+
+
+def test_a_trial_that_no_run_knows_of_is_drawn_when_the_search_goes_on():
+    trials = told()
+    del trials.by_number[2]  # cut off before its run began, while those after it had begun
+    plan = make_plan(toy(**SEARCH), trials=6, sampler="asha", seed=1)
+    job = for_driver(plan, trials, search=9, parallel=2, address="", environment="e", ranks=1, folder=Path("/f"))
+    assert job["new"] == [2, 5, 6]
+    assert len(job["past"]) + len(job["pending"]) + len(job["new"]) == plan.trials
 
 
 def test_a_plan_comes_back_from_the_document_as_it_was():
