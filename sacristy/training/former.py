@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sacristy.errors import NoCheckpoint
+from sacristy.errors import NoCheckpoint, UnknownRun
 from sacristy.tracking.reproduce import continuing_words
 from sacristy.tracking.resync import BEATS_MISSED_S
 from sacristy.tracking.runs import RunRecord
@@ -69,10 +70,12 @@ def plan(
     store: Store,
     folder: Path,
     over: Sequence[str] = OVER,
+    find: Callable[[int], RunRecord] | None = None,
 ) -> Start:
     """Return how a training begins after a former run, whose checkpoint is fetched into a folder.
 
-    `over`: the statuses of a run of the same Job after which nothing is trained.
+    `over`: the statuses of a run of the same Job after which nothing is trained. `find`: gives a run by its number,
+    where that from which a former run went on is to be asked too.
 
     Raises NoCheckpoint where another Job's run is to go on that left none in the store, or what the store raises.
     """
@@ -81,6 +84,8 @@ def plan(
     if same_job and run.status in over:
         said = f"run {run.id} of this Job is {run.status}: there is nothing to go on with"
         return Start(code=0 if run.status == "COMPLETED" else 1, said=said)
+    if find:
+        run = _with_checkpoint(run, find)
     checkpoint = kept(run.document.get("sacristy") or {})
     if not checkpoint and not same_job:
         raise NoCheckpoint(run=run.id, reason="the store has none of it", host="the machine that trained it")
@@ -99,6 +104,15 @@ def going_on(news: Mapping[str, Any], store: Store, folder: Path) -> Start:
     said = f"going on from checkpoint {checkpoint['number']} of run {parent}"
     given = {PARENT: str(parent), CHECKPOINT: str(path)}
     return Start(words, given, said, parent=parent, checkpoint=checkpoint)
+
+
+def _with_checkpoint(run: RunRecord, find: Callable[[int], RunRecord]) -> RunRecord:
+    """Return the nearest run with a checkpoint: this one, or one it went on from, if it ended before its own first."""
+    each = run
+    with suppress(UnknownRun):
+        while not kept(ours := each.document.get("sacristy") or {}) and ours.get("parent"):
+            each = find(int(ours["parent"]))
+    return each if kept(each.document.get("sacristy") or {}) else run
 
 
 def _patience_s(status: str, ours: dict[str, Any]) -> float:

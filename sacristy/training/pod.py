@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pymongo.errors import PyMongoError
 
@@ -138,7 +139,8 @@ def begin(settings: Settings, db: Documents, store: Store, words: Sequence[str],
     own = settled(find)
     former = own if own is not None or not resumes else find_run(db, int(resumes))
     folder = settings.home / "resumed"
-    return plan(former, words, same_job=own is not None, store=store, folder=folder, over=over)
+    find_any = partial(find_run, db)
+    return plan(former, words, same_job=own is not None, store=store, folder=folder, over=over, find=find_any)
 
 
 def database(settings: Settings, patience_s: float = DATABASE_S) -> Documents:

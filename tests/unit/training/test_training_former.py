@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sacristy.errors import NoCheckpoint
+from sacristy.errors import NoCheckpoint, UnknownRun
 from sacristy.tracking.runs import record
 from sacristy.training.former import OVER, going_on, plan, settled
 from sacristy.training.keeping import Keeper, fetch_checkpoint, stored
@@ -77,6 +77,22 @@ def test_without_a_checkpoint_it_trains_anew_unless_another_jobs_run_was_to_go_o
     assert (start.environment, start.code) == ({}, None)
     with pytest.raises(NoCheckpoint):
         plan(run(), [], same_job=False, store=store, folder=tmp_path)
+
+
+def test_a_pod_that_ended_before_its_first_checkpoint_is_gone_on_from_where_it_began(store, tmp_path, checkpoint):
+    first = record(run(kept_checkpoint=noted(store, checkpoint)).document | {"_id": 5})
+    known = {5: first, 6: record(run(parent=5).document | {"_id": 6})}
+    start = plan(run(parent=6), [], same_job=True, store=store, folder=tmp_path / "new", find=known.__getitem__)
+    assert (start.parent, start.checkpoint["number"]) == (5, 3)
+    assert start.environment["SACRISTY_PARENT"] == "5"
+
+
+def test_a_pod_whose_forerunners_are_gone_trains_anew(store, tmp_path):
+    def find(number):
+        raise UnknownRun(run=number)
+
+    start = plan(run(parent=6), [], same_job=True, store=store, folder=tmp_path, find=find)
+    assert (start.environment, start.code) == ({}, None)
 
 
 def waited(*runs):
