@@ -6,6 +6,7 @@ import datetime
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,12 @@ class Resent:
 
 def journals(settings: Settings) -> list[Path]:
     """Return the journals that are on this machine, the oldest first."""
-    found = [path.parent for path in settings.journals.glob(f"*/{EVENTS}") if path.parent.suffix != SENT]
-    return sorted(found, key=lambda folder: (folder / EVENTS).stat().st_ctime)
+    found = []
+    for path in settings.journals.glob(f"*/{EVENTS}"):
+        with suppress(FileNotFoundError):  # its shipper may remove it at any moment
+            if path.parent.suffix != SENT:
+                found.append((path.stat().st_ctime, path.parent))
+    return [folder for _, folder in sorted(found)]
 
 
 def resync(settings: Settings, connect_to: Callable[[], Documents]) -> Iterator[Resent]:

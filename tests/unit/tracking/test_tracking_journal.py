@@ -4,6 +4,7 @@ import json
 import math
 import resource
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from sacristy.errors import JournalNotWritable
 from sacristy.tracking import reading
 from sacristy.tracking.journal import EVENTS, Journal
 from sacristy.tracking.reading import JournalReader, last_words
+from sacristy.tracking.resync import journals
 from sacristy.tracking.scalars import LONGEST_NAME, REPORTS, Scalars
 from sacristy.tracking.state import RunState
 
@@ -209,3 +211,9 @@ def test_an_artifact_is_copied_before_the_call_returns(journal, tmp_path):
 def test_events_are_lines_of_json(journal):
     journal.event("note", key="a", value=1)
     assert json.loads((journal.folder / EVENTS).read_text()) == {"e": "note", "key": "a", "value": 1}
+
+
+def test_a_journal_that_goes_while_journals_are_listed_is_passed_over(journal, tmp_path):
+    there = journal.folder / EVENTS
+    seen = SimpleNamespace(glob=lambda _: [tmp_path / "journals" / "digits-gone" / EVENTS, there])
+    assert journals(SimpleNamespace(journals=seen)) == [journal.folder]
