@@ -89,7 +89,7 @@ def resend(folder: Path, connect_to: Callable[[], Documents]) -> Resent:
 def reap(db: Documents, silence_s: float = BEATS_MISSED_S) -> list[int]:
     """Mark runs as DEAD that were not heard of for this long, by the database's own clock; return their numbers.
 
-    A run that was only cut off from the database gets its true status back as soon as its journal arrives.
+    A run that was only cut off from the database gets its true status back with the next of its journal that arrives.
     """
     limit = {"$subtract": ["$$NOW", int(silence_s * 1000)]}
     silent = {"status": "RUNNING", "$expr": {"$lt": [{"$ifNull": ["$sacristy.seen", "$heartbeat"]}, limit]}}

@@ -13,6 +13,7 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from sacristy.tracking.database import Documents
+from sacristy.tracking.journal import is_training
 from sacristy.tracking.series import Filing
 from sacristy.tracking.state import Attachment, RunState, object_id
 
@@ -141,11 +142,19 @@ class Sender:
         return _forward(identity, "points", document)
 
     def _send_document(self) -> None:
-        self.database.runs.update_one(
+        before = self.database.runs.find_one_and_update(
             {"_id": self.run, "sacristy.journal.events": {"$lte": self.state.events}},
             {"$set": self.state.fields(), "$currentDate": {"sacristy.seen": True}},
+            {"sacristy.reaped": 1},
         )
+        if before and before["sacristy"].get("reaped") and is_training(self.folder):
+            self._revive()
         self.state.sent()
+
+    def _revive(self) -> None:
+        """Give a run that was taken for dead while it was not heard of the status that its journal tells."""
+        told = {name: self.state.about.get(name) for name in ("status", "stop_time")}
+        self.database.runs.update_one({"_id": self.run}, {"$set": told, "$unset": {"sacristy.reaped": ""}})
 
 
 def nested(fields: dict[str, Any]) -> dict[str, Any]:

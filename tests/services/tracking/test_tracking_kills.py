@@ -45,6 +45,11 @@ def test_a_run_that_was_only_cut_off_comes_back_from_the_dead(bench):
     trainer = bench.start(env={"FOR": 6})
     run = bench.wait_for_run()
     assert reap(bench.db, silence_s=-1) == [run.id]
+    bench.wait_until(lambda: find_run(bench.db, run.id).status == "RUNNING")
+    document = find_run(bench.db, run.id).document
+    assert document["stop_time"] is None
+    assert "reaped" not in document["sacristy"]
+    assert trainer.poll() is None
     trainer.communicate(timeout=60)
     assert_whole(bench, bench.newest(), bench.truth())
 

@@ -1,0 +1,49 @@
+"""What a sender asks of the database, which stands here as what it was told."""
+
+from types import SimpleNamespace
+
+from sacristy.tracking import sending
+from sacristy.tracking.sending import Sender
+from sacristy.tracking.state import RunState
+
+DOCUMENT = {"status": "RUNNING", "sacristy": {"model": "digits", "commit": "", "dirty": True}}
+
+
+class Runs:
+    """The collection of runs: its one run was taken for dead, or not."""
+
+    def __init__(self, ours):
+        self.ours, self.updates = ours, []
+
+    def find_one_and_update(self, _query, change, _fields):
+        self.updates.append(change)
+        return {"_id": 7, "sacristy": self.ours}
+
+    def update_one(self, _query, change):
+        self.updates.append(change)
+
+
+def sent(ours, tmp_path):
+    """Return what the run's document is told with its second event."""
+    runs, state = Runs(ours), RunState("digits-1")
+    sender = Sender(SimpleNamespace(runs=runs, points=None, metrics=None), state, tmp_path, lambda: None)
+    sender.run = 7
+    state.apply([{"e": "start", "time": 1000, "document": DOCUMENT}])
+    sender.send()
+    runs.updates.clear()
+    state.apply([{"e": "beat", "time": 2000}])
+    sender.send()
+    return runs.updates
+
+
+def test_a_run_that_was_taken_for_dead_runs_again_as_soon_as_it_is_heard_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(sending, "is_training", lambda _: True)
+    _, change = sent({"reaped": True}, tmp_path)
+    assert change == {"$set": {"status": "RUNNING", "stop_time": None}, "$unset": {"sacristy.reaped": ""}}
+
+
+def test_a_run_that_is_dead_or_was_never_taken_for_it_is_told_what_changed_and_no_more(tmp_path, monkeypatch):
+    (dead,) = sent({"reaped": True}, tmp_path)
+    monkeypatch.setattr(sending, "is_training", lambda _: True)
+    (alive,) = sent({}, tmp_path)
+    assert "status" not in dead["$set"] | alive["$set"]
