@@ -36,6 +36,7 @@ from sacristy.tracking.state import RunState
 NICENESS = 10  # the training goes first; a tenth of one core is enough for 50,000 points a second
 POLL_S = 0.5
 OUTPUT_S = 5.0
+SIGN_S = 10.0  # the training tells nothing for longer where its disk is full, or a computation keeps the GIL
 PATIENCE_S = 8.0  # without a database, after the training has ended; less than the trainer waits
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 OWNER = "shipping.lock"
@@ -61,6 +62,7 @@ class Shipper:
         self._trouble = ""
         self._said: dict[str, Any] = {}
         self._missing = 0
+        self._sign_due = 0.0
         self._output_due = 0.0
         self._output_size = 0
 
@@ -70,7 +72,7 @@ class Shipper:
         while True:
             events = self._reader.batch()
             self.state.apply(events)
-            if self.state.started and (events or self.state.changes):
+            if self.state.started and (events or self.state.changes or time.monotonic() > self._sign_due):
                 self._patiently(self._send)
             if self._reader.more:
                 continue
@@ -101,6 +103,7 @@ class Shipper:
     def _send(self) -> None:
         self._look_at_output()
         self._sending().send()
+        self._sign_due = time.monotonic() + SIGN_S
 
     def _finish(self) -> None:
         """Take the last words into the state, and what is known only now."""

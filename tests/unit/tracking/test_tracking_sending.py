@@ -2,8 +2,10 @@
 
 from types import SimpleNamespace
 
-from sacristy.tracking import sending
+from sacristy.tracking import sending, shipper
+from sacristy.tracking.journal import Journal
 from sacristy.tracking.sending import Sender
+from sacristy.tracking.shipper import Shipper
 from sacristy.tracking.state import RunState
 
 DOCUMENT = {"status": "RUNNING", "sacristy": {"model": "digits", "commit": "", "dirty": True}}
@@ -47,3 +49,27 @@ def test_a_run_that_is_dead_or_was_never_taken_for_it_is_told_what_changed_and_n
     monkeypatch.setattr(sending, "is_training", lambda _: True)
     (alive,) = sent({}, tmp_path)
     assert "status" not in dead["$set"] | alive["$set"]
+
+
+class Told:
+    """A sender that counts what it is told to send; the database has the run whole already."""
+
+    run, count = 7, 0
+
+    def send(self):
+        self.count += 1
+
+    def is_complete(self):
+        return True
+
+
+def test_a_training_that_tells_nothing_for_long_is_said_to_live(tmp_path, monkeypatch):
+    journal = Journal.create(tmp_path, "digits", print)
+    journal.event("start", time=1000, document=DOCUMENT)
+    ship, told = Shipper(journal.folder, lambda: None), Told()
+    looks = iter([False] * 9)
+    monkeypatch.setattr(ship, "_sender", told)
+    monkeypatch.setattr(ship, "_training_ended", lambda: ship.state.sent() or next(looks, True))
+    monkeypatch.setattr(shipper, "SIGN_S", 0)
+    ship.ship()
+    assert told.count == 11  # the start, and each look after it
