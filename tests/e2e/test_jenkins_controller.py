@@ -50,7 +50,11 @@ case "$1" in
   build) echo '{{"model": "digits", "version": "41", "digest": "{DIGEST}"}}' ;;
   check) report reports ;;
   test) report acceptance ;;
-  dossier) mkdir -p dossier; echo 'digits:7 -> digits:41' > dossier/comparison.txt; echo '{{}}' > dossier/sbom.json ;;
+  dossier)
+    mkdir -p dossier
+    echo 'digits:7 -> digits:41' > dossier/comparison.txt
+    echo '{{"model": "digits", "version": "41", "digest": "{DIGEST}"}}' > dossier/image.json
+    echo '{{}}' > dossier/sbom.json ;;
 esac
 """
 OWN = """pipeline {
@@ -293,10 +297,10 @@ def test_the_promote_job_asks_before_production_and_says_who_agreed(shop):
         sacristy(shop, "approve", "promote", "--why", "looks well")
         log = build.ends(0)
     approved = f"[promote][--deploy][--approved-by][{shop.user}][--why][looks well]"
-    assert f"{approved}[--][digits:41][production]" in log
+    assert f"{approved}[--][digits@{DIGEST}][production]" in log
     facts, log = sacristy(shop, "promote", "digits:41", "staging", "--why", "it's better", "--follow")
     assert facts["result"] == "SUCCESS"
-    assert "[promote][--deploy][--approved-by][][--why][it's better][--][digits:41][staging]" in log
+    assert "[promote][--deploy][--approved-by][][--why][it's better][--][digits@{DIGEST}][staging]" in log
 
 
 def test_a_job_without_a_parameter_starts_nothing(shop, client):

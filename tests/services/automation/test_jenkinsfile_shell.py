@@ -28,13 +28,14 @@ CANARIES = [
 ]
 FROM_OUTSIDE = (
     *("MODEL", "RUN", "WHY", "IMAGE", "STAGE", "REASON", "APPROVER"),
-    *("VERSION", "TRAINED_RUN", "JOB_BASE_NAME"),
+    *("VERSION", "TRAINED_RUN", "COMPARED", "JOB_BASE_NAME"),
 )
 SOUND = {
     "MODEL": "news",
     "RUN": "7",
     "WHY": "it is better",
     "IMAGE": f"news@sha256:{'a' * 64}",
+    "COMPARED": f"news@sha256:{'a' * 64}",
     "STAGE": "staging",
     "REASON": "looked at",
     "APPROVER": "olga",
@@ -97,6 +98,12 @@ def is_positional(call, word):
 def make(folder):
     folder.mkdir()
     return folder
+
+
+def test_the_promote_job_promotes_the_very_image_that_was_compared(tmp_path):
+    (text,) = (text for name, text in STEPS if name.endswith("promote.Jenkinsfile") and " promote " in text)
+    (call,) = run(text, tmp_path, **SOUND | {"IMAGE": "news:staging"})
+    assert call[-2:] == [SOUND["COMPARED"], "staging"]
 
 
 def test_every_parameter_is_used_somewhere():
