@@ -19,6 +19,7 @@ from sacristy.tracking.state import Attachment, RunState, object_id
 
 DUPLICATE = 11000
 PIECE_BYTES = 255 * 1024  # GridFS's own
+NUMBERED = {"runs": "_id", "points": "run", "metrics": "run_id"}  # of a run that was removed, its points stay
 OUTLINES_AT_ONCE = 32
 REFRESH_S = 5.0
 REFRESH_SHARE = 20  # outlines are drawn anew at most 1/20 of the time
@@ -71,13 +72,18 @@ class Sender:
             known = runs.find_one(key, {"_id": 1})
             if known:
                 return int(known["_id"])
-            last = runs.find_one({"_id": {"$type": "number"}}, {"_id": 1}, sort=[("_id", -1)])
-            document = nested(self.state.fields() | {"_id": int(last["_id"]) + 1 if last else 1})
+            document = nested(self.state.fields() | {"_id": 1 + max(map(self._greatest, NUMBERED.items()))})
             document["sacristy"]["journal"] |= {"key": self.state.key, "events": 0, "complete": False}
             try:
                 runs.insert_one(document)
             except DuplicateKeyError:
                 continue  # another run took the number, or another process sent this run
+
+    def _greatest(self, place: tuple[str, str]) -> int:
+        """Return the greatest number of a run that a collection knows, 0 for none."""
+        collection, field = place
+        last = self.database[collection].find_one({field: {"$type": "number"}}, {field: 1}, sort=[(field, -1)])
+        return int(last[field]) if last else 0
 
     def _send_files(self) -> None:
         while self.state.unsent_files:

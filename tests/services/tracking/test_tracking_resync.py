@@ -4,11 +4,13 @@ import shutil
 
 import pytest
 
+from sacristy.settings import Role
 from sacristy.tracking import resync as afterwards
 from sacristy.tracking import shipper, state
 from sacristy.tracking.journal import END, EVENTS, Journal
 from sacristy.tracking.resync import resync
 from sacristy.tracking.runs import find_run
+from sacristy.tracking.series import read_metrics
 
 OURS = {"model": "digits", "commit": "", "dirty": True}
 WIDE = [[0] * 100_000] * 6  # 6.5 MB as BSON
@@ -102,3 +104,13 @@ def test_a_folder_without_events_is_removed_but_not_a_journal_being_made(bench, 
     young.mkdir()
     assert outcomes(bench) == {}
     assert list(bench.settings.journals.iterdir()) == [young]
+
+
+def test_a_run_does_not_get_the_number_of_one_that_somebody_removed_but_for_its_points(bench, write):
+    write(points=10)
+    (first,) = resync(bench.settings, bench.connect)
+    bench.server.database(Role.ADMIN).runs.delete_one({"_id": first.run})
+    write(points=3)
+    (second,) = resync(bench.settings, bench.connect)
+    assert (second.run, second.complete) == (first.run + 1, True)
+    assert len(read_metrics(bench.db, second.run)["loss"]) == 3

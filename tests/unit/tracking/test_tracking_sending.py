@@ -73,3 +73,27 @@ def test_a_training_that_tells_nothing_for_long_is_said_to_live(tmp_path, monkey
     monkeypatch.setattr(shipper, "SIGN_S", 0)
     ship.ship()
     assert told.count == 11  # the start, and each look after it
+
+
+class Kept:
+    """A collection that knows runs by numbers, and takes another."""
+
+    def __init__(self, field, *numbers):
+        self.field, self.numbers = field, list(numbers)
+
+    def find_one(self, query, _fields, sort=None):
+        if sort:
+            assert (sort, query) == ([(self.field, -1)], {self.field: {"$type": "number"}})
+            return {self.field: max(self.numbers)} if self.numbers else None
+        return {"_id": self.numbers[-1]} if self.numbers[-1:] == [8] else None
+
+    def insert_one(self, document):
+        self.numbers.append(document["_id"])
+
+
+def test_a_number_whose_points_are_still_there_is_not_given_again(tmp_path):
+    database = {"runs": Kept("_id", 5), "points": Kept("run", 5, 7), "metrics": Kept("run_id")}
+    state = RunState("digits-1")
+    state.apply([{"e": "start", "time": 1000, "document": DOCUMENT}])
+    sender = Sender(type("Database", (dict,), {"runs": database["runs"]})(database), state, tmp_path, lambda: None)
+    assert sender._number() == 8
