@@ -25,7 +25,7 @@ def refresh_cards(database: Documents, gateway: str = "") -> list[int]:
     for run in database.runs.find({CARD_DUE: {"$exists": True}}):
         file = next((entry["file_id"] for entry in run.get("artifacts") or [] if entry["name"] == FILE), None)
         if file is not None:
-            page = card(about(run), _curves(database, run["_id"]), run["_id"], gateway)
+            page = card(about(run), _curves(database, run), run["_id"], gateway)
             _rewrite(database, file, page.encode())
             refreshed.append(run["_id"])
         database.runs.update_one({"_id": run["_id"], CARD_DUE: run["sacristy"]["card_due"]}, {"$unset": {CARD_DUE: ""}})
@@ -37,9 +37,11 @@ def about(run: Document) -> Document:
     return run | {f"sacristy.{key}": value for key, value in (run.get("sacristy") or {}).items()}
 
 
-def _curves(database: Documents, run: int) -> dict[str, tuple[list[int], list[float]]]:
-    found = database["metrics"].find({"run_id": run}).sort("name", 1).limit(MOST_CURVES)
-    return {metric["name"]: (metric["steps"], metric["values"]) for metric in found}
+def _curves(database: Documents, run: Document) -> dict[str, tuple[list[int], list[float]]]:
+    """Return the curves that the card had when the run ended: the first that were logged, in that order."""
+    listed = [metric["name"] for metric in (run.get("info") or {}).get("metrics") or ()][:MOST_CURVES]
+    found = {each["name"]: each for each in database["metrics"].find({"run_id": run["_id"], "name": {"$in": listed}})}
+    return {name: (found[name]["steps"], found[name]["values"]) for name in listed if name in found}
 
 
 def _rewrite(database: Documents, file: Any, content: bytes) -> None:
@@ -47,4 +49,7 @@ def _rewrite(database: Documents, file: Any, content: bytes) -> None:
         identity = object_id(str(file), str(number))
         piece = {"files_id": file, "n": number, "data": Binary(content[start : start + PIECE_BYTES])}
         database["fs.chunks"].replace_one({"_id": identity}, piece, upsert=True)
+    # What a longer page left: the training's user may not remove it, and readers of GridFS take it only if it is empty.
+    beyond = {"files_id": file, "n": {"$gt": number}}
+    database["fs.chunks"].update_many(beyond, {"$set": {"data": Binary(b"")}})
     database["fs.files"].update_one({"_id": file}, {"$set": {"length": len(content)}})

@@ -4,13 +4,15 @@ import datetime
 import html
 import re
 
+import gridfs
 import pytest
 from bson import ObjectId
 
 from sacristy.settings import Role
-from sacristy.tracking.card import FILE
+from sacristy.tracking.card import FILE, MOST_CURVES
 from sacristy.tracking.card_upkeep import refresh_cards
 from sacristy.tracking.runs import annotate
+from sacristy.tracking.sending import PIECE_BYTES
 
 RUN = 77_001
 DIGEST = "sha256:" + "cd" * 32
@@ -25,8 +27,9 @@ def run(mongod):
         "model": "digits",
         "weights": [{"name": "model 1.safetensors", "digest": DIGEST, "size": 3, "role": "weights"}],
     }
+    document["info"] = {"metrics": [{"name": "loss", "id": str(ObjectId())}]}
     admin.runs.insert_one(document | {"artifacts": [{"name": FILE, "file_id": file}], "sacristy": ours})
-    admin["fs.files"].insert_one({"_id": file, "filename": FILE, "length": 3})
+    admin["fs.files"].insert_one({"_id": file, "filename": FILE, "length": 3, "chunkSize": PIECE_BYTES})
     admin.metrics.insert_one({"run_id": RUN, "name": "loss", "steps": [1, 2, 3], "values": [3.0, 2.0, 1.0]})
     yield mongod
     for collection in ("runs", "metrics"):
@@ -96,3 +99,23 @@ def test_a_card_is_written_once_for_each_change(run):
     assert refresh_cards(training) == [RUN]
     assert refresh_cards(training) == []
     assert "not passed: too slow" in card_of(run)
+
+
+def test_a_card_that_gets_shorter_can_still_be_read(run):
+    admin = run.database(Role.ADMIN)
+    annotate(run.database(Role.SERVICE), RUN, "acceptance", {"passed": False, "reason": "slow " * 100_000})
+    refresh_cards(run.database(Role.TRAINING))
+    annotate(run.database(Role.SERVICE), RUN, "acceptance", {"passed": False, "reason": "too slow"})
+    refresh_cards(run.database(Role.TRAINING))
+    (artifact,) = admin.runs.find_one({"_id": RUN})["artifacts"]
+    assert b"too slow" in gridfs.GridFS(admin).get(artifact["file_id"]).read()
+
+
+def test_a_card_keeps_the_curves_that_were_logged_first(run):
+    names = [f"m{9 - number}" for number in range(9)] + [f"a{number:02d}" for number in range(30)]
+    admin = run.database(Role.ADMIN)
+    admin.metrics.insert_many([{"run_id": RUN, "name": name, "steps": [1], "values": [1.0]} for name in names])
+    admin.runs.update_one({"_id": RUN}, {"$set": {"info.metrics": [{"name": name, "id": ""} for name in names]}})
+    annotate(run.database(Role.SERVICE), RUN, "seen_by", "somebody")
+    refresh_cards(run.database(Role.TRAINING))
+    assert re.findall('aria-label="([^"]+)"', card_of(run)) == names[:MOST_CURVES]
