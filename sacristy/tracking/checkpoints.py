@@ -50,11 +50,15 @@ def parent_checkpoint() -> Path | None:
 
 
 def resume_environment(run_id: int, document: dict[str, Any]) -> dict[str, str]:
-    """Return the environment variables under which a new run continues this one. Raises NoCheckpoint."""
+    """Return the environment variables under which a new run continues this one. Raises NoCheckpoint.
+
+    It goes on from the last checkpoint beside the one that is noted: a journal not yet sent may know of later ones.
+    """
     noted = (document.get("sacristy") or {}).get("checkpoint")
     if not noted:
         raise NoCheckpoint(run=run_id, reason="it made none", host="the machine that has it")
     path = Path(noted["path"])
+    path = next(reversed(_kept(path.parent)), path)
     if not path.exists():
         raise NoCheckpoint(run=run_id, reason=f"{path} is not here", host=noted.get("host", "its machine"))
     return {PARENT: str(run_id), CHECKPOINT: str(path)}
