@@ -59,6 +59,8 @@ class RunRecord:
             return ""
         if not journal:
             return "it was not recorded by sacristy.experiment"
+        if journal.get("complete"):
+            return f"it ended as {self.status}"
         if self.status == "RUNNING":
             return "it is still running"
         if self.status == "DEAD":
