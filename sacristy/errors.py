@@ -522,6 +522,13 @@ class NotPlain(SacristyError):
     next = "pass numbers, texts, lists and dictionaries only"
 
 
+class NoteReserved(SacristyError):
+    """A note under a name that Sacristy itself keeps of a run, or under none."""
+
+    what = "a note cannot be called {key!r}: that is kept of every run"
+    next = "choose another name"
+
+
 class NotReproducible(SacristyError):
     """A run lacks what repeating it needs."""
 

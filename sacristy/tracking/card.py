@@ -16,6 +16,7 @@ from sacristy.tracking.state import RunState
 FILE = "run-card.html"
 WIDTH, HEIGHT, MARGIN = 320, 120, 8
 MOST_CURVES = 24
+MISFORMED = (TypeError, ValueError, LookupError, AttributeError)  # what a training noted under a name of ours
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#222;background:#fff}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}table{border-collapse:collapse}
@@ -35,10 +36,13 @@ class Link:
 
 
 def write_card(folder: Path, state: RunState, run: int | None, gateway: str = "") -> None:
-    """Write the card into the journal's folder and attach it to the run; a full disk leaves it out."""
+    """Write the card into the journal's folder and attach it to the run.
+
+    A full disk leaves it out, and so does a note of a form that no card expects: the run itself is to arrive.
+    """
     try:
         (folder / FILE).write_text(card(state.about, curves(state), run, gateway), encoding="utf-8")
-    except OSError:
+    except (OSError, *MISFORMED):
         return
     state.attach(FILE, FILE, "text/html")
 

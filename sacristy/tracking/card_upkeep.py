@@ -6,11 +6,12 @@ artifacts. A mark that changed meanwhile stays, so that nothing is left out.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from bson import Binary
 
-from sacristy.tracking.card import FILE, MOST_CURVES, card
+from sacristy.tracking.card import FILE, MISFORMED, MOST_CURVES, card
 from sacristy.tracking.database import Documents
 from sacristy.tracking.runs import CARD_DUE
 from sacristy.tracking.sending import PIECE_BYTES
@@ -25,9 +26,10 @@ def refresh_cards(database: Documents, gateway: str = "") -> list[int]:
     for run in database.runs.find({CARD_DUE: {"$exists": True}}):
         file = next((entry["file_id"] for entry in run.get("artifacts") or [] if entry["name"] == FILE), None)
         if file is not None:
-            page = card(about(run), _curves(database, run), run["_id"], gateway)
-            _rewrite(database, file, page.encode())
-            refreshed.append(run["_id"])
+            with suppress(*MISFORMED):  # as where the card was first written, or rather was not
+                page = card(about(run), _curves(database, run), run["_id"], gateway)
+                _rewrite(database, file, page.encode())
+                refreshed.append(run["_id"])
         database.runs.update_one({"_id": run["_id"], CARD_DUE: run["sacristy"]["card_due"]}, {"$unset": {CARD_DUE: ""}})
     return refreshed
 

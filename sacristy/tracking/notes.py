@@ -5,14 +5,27 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sacristy.errors import NotPlain
+from sacristy.errors import NoteReserved, NotPlain
+
+# What the journal, its shipper and services keep below `sacristy`. A note over it would keep the run from arriving
+# (`journal`), or stand where a verdict or a move is looked for.
+RESERVED = frozenset(
+    (
+        *("", "journal", "output", "score", "seen", "reaped", "card_due"),
+        *("schema", "model", "commit", "dirty", "sources", "code", "diff", "lock", "main_metric", "user"),
+        *("repeats", "ranks", "token", "trial", "job"),
+        *("acceptance", "base_image", "deployments", "kept_checkpoint", "release", "stage", "stages", "stopped_by"),
+    )
+)
 
 
 def note(run: Any, key: str, value: Any) -> None:
-    """Set `sacristy.<key>` of a run to a plain JSON value. Raises NotPlain.
+    """Set `sacristy.<key>` of a run to a plain JSON value. Raises NotPlain, or NoteReserved.
 
     A run that is not recorded (`--unobserved`) takes it and forgets it.
     """
+    if key in RESERVED:
+        raise NoteReserved(key=key)
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:

@@ -134,11 +134,16 @@ def record(document: dict[str, Any]) -> RunRecord:
         dirty=bool(ours.get("dirty", True)),
         sources=ours.get("sources", ""),
         lock=ours.get("lock", ""),
-        data=ours.get("data") or {},
-        weights=tuple(_weights(file) for file in ours.get("weights") or []),
+        data=data if isinstance(data := ours.get("data"), dict) else {},
+        weights=tuple(_weights(file) for file in ours.get("weights") or [] if _is_weights(file)),
         complete=bool((ours.get("journal") or {}).get("complete")) and document.get("status") == "COMPLETED",
         document=document,
     )
+
+
+def _is_weights(file: Any) -> bool:
+    """Say whether a file is noted as weights.save does it: a script may note anything under that name."""
+    return isinstance(file, dict) and {"name", "digest", "size", "role"} <= file.keys() and type(file["size"]) is int
 
 
 def _weights(file: dict[str, Any]) -> WeightsFile:

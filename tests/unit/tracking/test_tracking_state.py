@@ -3,7 +3,10 @@
 import bson
 import pytest
 
-from sacristy.tracking.card import card, curves
+from sacristy.errors import NoteReserved
+from sacristy.tracking.card import card, curves, write_card
+from sacristy.tracking.notes import note
+from sacristy.tracking.runs import record
 from sacristy.tracking.sending import nested
 from sacristy.tracking.state import RunState, bounded, object_id
 
@@ -95,6 +98,26 @@ def test_the_card_shows_curves_and_escapes_what_the_run_said():
 
 
 WIDE = [[0] * 100_000] * 6  # 1.8 MB as JSON, 6.5 MB as BSON
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("data", "cifar"), ("search", "grid"), ("weights", [{"name": "a", "digest": "b", "size": "big"}]), ("parent", {})],
+)
+def test_a_note_of_a_form_that_no_card_expects_keeps_no_run_back(tmp_path, key, value):
+    state = told({"e": "note", "key": key, "value": value})
+    state.end({"status": "COMPLETED", "time": 2000})
+    write_card(tmp_path, state, 7)
+    document = nested(state.fields())
+    assert document["sacristy"][key] == value
+    found = record(document | {"_id": 7})
+    assert (found.status, found.data, found.weights) == ("COMPLETED", {}, ())
+
+
+@pytest.mark.parametrize("key", ["journal", "acceptance", "release", ""])
+def test_a_note_over_what_is_kept_of_every_run_is_refused(key):
+    with pytest.raises(NoteReserved):
+        note(None, key, {"passed": True})
 
 
 def size(state):
