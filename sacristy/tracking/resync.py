@@ -92,7 +92,9 @@ def reap(db: Documents, silence_s: float = BEATS_MISSED_S) -> list[int]:
     A run that was only cut off from the database gets its true status back with the next of its journal that arrives.
     """
     limit = {"$subtract": ["$$NOW", int(silence_s * 1000)]}
-    silent = {"status": "RUNNING", "$expr": {"$lt": [{"$ifNull": ["$sacristy.seen", "$heartbeat"]}, limit]}}
+    # Sacred's own observer writes no heartbeat before the first beat.
+    heard = {"$ifNull": ["$sacristy.seen", {"$ifNull": ["$heartbeat", "$start_time"]}]}
+    silent = {"status": "RUNNING", "$expr": {"$lt": [heard, limit]}}
     dead = []
     for run in db.runs.find(silent, {"heartbeat": 1}):
         died = run.get("heartbeat") or datetime.datetime.now(datetime.UTC)

@@ -1,11 +1,13 @@
 """A trainer, its shipper or a resync that is killed at any moment: what was logged is there, and nothing twice."""
 
+import datetime
 import itertools
 import random
 import subprocess
 import sys
 import time
 
+from sacristy.settings import Role
 from sacristy.tracking.resync import reap, resync
 from sacristy.tracking.runs import find_run, list_runs
 
@@ -39,6 +41,16 @@ def test_trainer_and_shipper_are_killed_together(bench):
     assert (sent.run, sent.complete) == (run.id, False)
     assert len(bench.points(run)) in (bench.truth(), bench.truth() + 1)
     assert_whole(bench, bench.newest(), len(bench.points(run)), "DEAD")
+
+
+def test_a_run_of_plain_sacred_that_has_just_begun_is_not_dead(bench):
+    admin, now = bench.server.database(Role.ADMIN), datetime.datetime.now(datetime.UTC)
+    for number, begun in ((880_001, now), (880_002, now - datetime.timedelta(minutes=5))):
+        admin.runs.insert_one({"_id": number, "status": "RUNNING", "heartbeat": None, "start_time": begun})
+    try:
+        assert reap(bench.db) == [880_002]
+    finally:
+        admin.runs.delete_many({"_id": {"$gte": 880_001, "$lte": 880_002}})
 
 
 def test_a_run_that_was_only_cut_off_comes_back_from_the_dead(bench):
