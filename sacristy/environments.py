@@ -47,6 +47,8 @@ def ensure_environment(settings: Settings, lock: Path) -> Path:
     except OSError as error:
         raise PathNotWritable(path=folder.parent, reason=error.strerror) from None
     with turn(folder.with_name(folder.name + ".lock"), f"the environment of {lock}"):
+        if environment_folder(settings, lock) != folder:  # the lock was changed while another process had its turn
+            return ensure_environment(settings, lock)
         if not (folder / READY).is_file():
             _make(settings, lock, folder)
     return python

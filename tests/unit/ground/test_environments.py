@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,23 @@ def test_an_interrupted_environment_is_not_ready(settings, tmp_path):
     lock = lock_of(tmp_path / "a", "x")
     environments.environment_folder(settings, lock).mkdir(parents=True)
     assert not environments.is_ready(settings, lock)
+
+
+def test_a_lock_that_changes_while_another_process_has_its_turn_gets_an_environment_of_its_own(
+    settings, tmp_path, monkeypatch
+):
+    lock, made = lock_of(tmp_path / "a", "old"), []
+
+    @contextmanager
+    def waited(*_):
+        lock.write_text("new")
+        yield
+
+    monkeypatch.setattr(environments, "turn", waited)
+    monkeypatch.setattr(environments, "_make", lambda _settings, _lock, folder: made.append(folder))
+    python = environments.ensure_environment(settings, lock)
+    assert made == [environments.environment_folder(settings, lock)]
+    assert python.is_relative_to(made[0])
 
 
 def test_a_local_wheel_is_offered_with_its_digest(tmp_path):
