@@ -52,6 +52,7 @@ class Journal:
         self._report = report
         self._trouble = threading.Lock()
         self._artifacts = 0
+        self._closed = False
         self.append = self._append
         try:
             (folder / ARTIFACTS).mkdir(parents=True)
@@ -100,7 +101,12 @@ class Journal:
             self._lose(error)
 
     def end(self, words: dict[str, Any]) -> None:
-        """Write the last words in place and close. Later appends are refused and reported."""
+        """Write the last words in place and close. Later appends are refused and reported, later words passed over.
+
+        Sacred asks twice where a signal comes between a run's end and the end of its observers.
+        """
+        if self._closed:
+            return
         self.sync()
         content = fitting(words)
         try:
@@ -114,6 +120,9 @@ class Journal:
 
     def close(self) -> None:
         """Close the files and let go of the lock."""
+        if self._closed:
+            return
+        self._closed = True
         self.append = self._refuse
         os.close(self._events)
         os.close(self._lock)

@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
 import resource
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -186,6 +188,16 @@ def test_a_strict_journal_stops_the_run(tmp_path, small_files):
     small_files(70_000)
     with pytest.raises(JournalNotWritable):
         journal.append(b"[]\n" * 30_000)
+
+
+def test_a_journal_that_has_ended_keeps_its_last_words(journal, said):
+    journal.end({"status": "COMPLETED"})
+    with Path(os.devnull).open() as other:  # takes the number of a file that the journal closed
+        journal.end({"status": "INTERRUPTED"})
+        journal.close()
+        os.fstat(other.fileno())
+    assert last_words(journal.folder) == {"status": "COMPLETED"}
+    assert (said, journal.lost) == ([], 0)
 
 
 def test_logging_after_the_end_says_so(journal, scalars, said):
