@@ -53,7 +53,7 @@ class JournalObserver(RunObserver):
         self.journal = Journal.create(settings.journals, name, report, strict=strict)
         self.checkpoints = settings.home / "checkpoints" / self.journal.key
         self.shipment = Shipment(settings, self.journal.folder)
-        self._origin = time.monotonic()
+        self._origin, self._started = time.monotonic(), int(time.time() * 1000)
         self._provenance = ThreadPoolExecutor(1).submit(provenance, settings, name, folder)
         self.scalars = Scalars(self.journal, time.time() - self._origin, report)
         self._info: Any = None
