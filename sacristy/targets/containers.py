@@ -9,7 +9,7 @@ from sacristy.model_file import Resources
 from sacristy.names import Stage
 
 PORT = 8080  # inside of every container
-GRACE_S = 15
+GRACE_S = 15  # beyond the longest prediction, which the image itself waits for
 USER = "65532:65532"
 PROCESSES = 512
 TEMPORARY_MIB = 256
@@ -95,9 +95,9 @@ def read_command(name: str, path: str) -> list[str]:
     return [PROGRAM, "container", "exec", name, "cat", path]
 
 
-def stop_command(name: str) -> list[str]:
+def stop_command(name: str, grace_s: int) -> list[str]:
     """Return the command that ends a container with SIGTERM, and after the grace with SIGKILL."""
-    return [PROGRAM, "container", "stop", "--time", str(GRACE_S), name]
+    return [PROGRAM, "container", "stop", "--time", str(grace_s), name]
 
 
 def remove_command(name: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sacristy import engine
 from sacristy.commands import feed, run
-from sacristy.errors import CommandFailed, ImageNotInEngine, ImageWithoutBase
+from sacristy.errors import CommandFailed, ImageNotInEngine, ImageWithoutBase, SacristyError
 from sacristy.images.archive import diff_ids, export_archive, lowest_held
 from sacristy.images.fetched import fetched_of, with_weights
 from sacristy.images.manifest import digest_of, has_base, read_document
@@ -24,7 +24,7 @@ from sacristy.settings import Settings
 from sacristy.targets import containers
 from sacristy.targets.containers import Container, is_stage
 from sacristy.targets.engine_images import clear_images
-from sacristy.targets.naming import instance_name, name_in_engine
+from sacristy.targets.naming import belongs, instance_name, name_in_engine
 from sacristy.targets.process import free_port
 from sacristy.targets.target import Image, Instance, Target
 from sacristy.weights.store import open_store
@@ -82,13 +82,22 @@ class DockerTarget(Target):
 
     def stop(self, name: str) -> None:
         """End it with SIGTERM (Gunicorn finishes requests in flight), and remove it with its log."""
-        for command in (containers.stop_command(name), containers.remove_command(name)):
-            _unless_gone(command)
+        grace_s = self._grace_s(name)
+        _unless_gone(containers.stop_command(name, grace_s), grace_s)
+        _unless_gone(containers.remove_command(name))
         self._restarts.pop(name, None)
 
     def instances(self) -> list[str]:
         """Return the names of this home's containers."""
         return sorted(run(containers.list_command(self.home), timeout_s=engine.TIMEOUT_S).split())
+
+    def _grace_s(self, name: str) -> int:
+        """Return the seconds from TERM to KILL; of a model that is no longer in the project, the least."""
+        try:
+            file = load_model(self.settings.project, belongs(name)[0]).file
+        except SacristyError:
+            return containers.GRACE_S
+        return file.serving.timeout_s + containers.GRACE_S
 
     def _present(self, image: Image) -> str:
         """Return the identity that the engine gives to the image: the digest of its configuration.
@@ -144,9 +153,9 @@ def _address(found: dict[str, Any], container: Container) -> str:
     return f"http://{place}:{containers.PORT}"
 
 
-def _unless_gone(command: list[str]) -> None:
+def _unless_gone(command: list[str], more_s: int = 0) -> None:
     try:
-        run(command, timeout_s=engine.TIMEOUT_S)
+        run(command, timeout_s=engine.TIMEOUT_S + more_s)
     except CommandFailed as error:
         if "no such container" not in str(error).lower():
             raise

@@ -8,13 +8,14 @@ from sacristy.images.layout import FolderRegistry
 from sacristy.images.manifest import CONFIG, described, digest_of, image_config, image_manifest, labels
 from sacristy.model_file import Resources
 from sacristy.settings import Settings
-from sacristy.targets import containers
+from sacristy.targets import containers, docker
 from sacristy.targets.containers import Container
 from sacristy.targets.docker import DockerTarget
 
 ALONE = "com.docker.network.bridge.enable_icc=false"
 DIGEST = "sha256:" + "d" * 64
 MADE = Container("news-production-0a", "sha256:id", DIGEST, "h0", Resources(cpu=1.5, memory_mib=700), port=4711)
+TOML = 'title = "News"\n[gates]\nmetric = "accuracy"\nminimum = 0.5\n'
 COMMON = [
     *("--cpus", "1.5", "--memory", "700m", "--memory-swap", "700m", "--pids-limit", "512", "--shm-size", "256m"),
     *("--user", "65532:65532", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
@@ -65,12 +66,28 @@ def test_only_a_stages_instance_is_published(purpose, stage):
         (containers.inspect_command("x"), "container inspect x"),
         (containers.logs_command("x", 5), "container logs --tail 5 x"),
         (containers.read_command("x", "/f"), "container exec x cat /f"),
-        (containers.stop_command("x"), "container stop --time 15 x"),
+        (containers.stop_command("x", 45), "container stop --time 45 x"),
         (containers.remove_command("x"), "container rm --force --volumes x"),
     ],
 )
 def test_what_the_engine_is_told(argv, words):
     assert argv == ["docker", *words.split()]
+
+
+@pytest.mark.parametrize(("said", "grace_s"), [("[serving]\ntimeout_s = 60\n", 75), ("", 45), (None, 15)])
+def test_a_request_in_flight_has_the_time_that_its_model_allows(tmp_path, monkeypatch, said, grace_s):
+    given = []
+    monkeypatch.setattr(docker, "run", lambda argv, timeout_s: given.append((argv, timeout_s)))
+    if said is not None:
+        folder = tmp_path / "models" / "news"
+        folder.mkdir(parents=True)
+        (folder / "model.toml").write_text(TOML + said)
+    name = "news-production-1f.0123abcd"
+    DockerTarget(Settings(project=tmp_path, home=tmp_path), FolderRegistry(tmp_path / "registry")).stop(name)
+    (stop, waited_s), (remove, _) = given
+    assert stop == ["docker", "container", "stop", "--time", str(grace_s), name]
+    assert waited_s > grace_s
+    assert remove == containers.remove_command(name)
 
 
 def test_an_image_without_a_base_is_refused_before_the_engine_is_asked(tmp_path):
