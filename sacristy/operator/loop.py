@@ -211,7 +211,8 @@ class Operator:
         if task.do in TRIALS:
             return "done" if self._trials and self._trials.perform(task) else "unchanged"
         made = self._perform(yard, task)
-        self.watch.wishes[task.key] = made.image.digest  # the stage may have moved on meanwhile
+        if self.watch.wishes.get(task.key) == task.digest:  # else it was seen to move on meanwhile
+            self.watch.wishes[task.key] = made.image.digest
         log.info("%s:%s is %s", task.model, task.stage, made.image)
         return "done" if made.changed else "unchanged"
 

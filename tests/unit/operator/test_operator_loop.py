@@ -108,6 +108,18 @@ def test_a_stage_that_moves_on_from_a_failure_is_deployed_at_once(world):
     assert len(world.turns(1)) == 2
 
 
+def test_a_stage_that_moves_while_it_is_deployed_is_deployed_again_at_once(world):
+    moved = iter(["sha256:" + "c" * 64])
+
+    def perform(yard, task):
+        made = world.perform(yard, task)
+        world.watch.wishes[KEY] = next(moved, task.digest)
+        return made
+
+    world.operator._perform, world.watch.wishes[KEY] = perform, NEW
+    assert [task.digest for task in world.turns(2)] == [NEW, "sha256:" + "c" * 64]
+
+
 def test_a_stage_that_somebody_else_deploys_is_looked_at_again_soon(world):
     world.watch.wishes[KEY] = NEW
     world.fails = ReleaseLocked(action="deployment", model="news", owner="ana", age_s=1, lease_s=60)
