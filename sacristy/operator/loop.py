@@ -194,9 +194,10 @@ class Operator:
             result = "busy"
             self._patience(task).busy(task.key, task.digest, self._clock() + BUSY_S)
             log.info("%s", error)
-        except (SacristyError, PyMongoError) as error:
+        except Exception as error:  # whatever it is: not told and waited out, it would come again every turn
             self._patience(task).failed(task.key, task.digest, self._clock())
-            log.warning("%s:%s: %s\n%s", task.model, task.stage, error, getattr(error, "detail", ""))
+            own = not isinstance(error, SacristyError | PyMongoError)
+            log.warning("%s:%s: %s\n%s", task.model, task.stage, error, getattr(error, "detail", ""), exc_info=own)
         finally:
             self._faults = {name: why for name, why in self._faults.items() if why != task.why}
             self.telemetry.done.labels(str(task.do), result).inc()

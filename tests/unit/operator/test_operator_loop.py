@@ -100,6 +100,14 @@ def test_a_version_that_fails_is_tried_again_ever_more_seldom(world):
     assert 4 <= len(world.turns(150)) <= 6
 
 
+def test_a_fault_that_nobody_foresaw_is_told_and_waited_out_too(world, caplog):
+    world.watch.wishes[KEY] = NEW
+    world.fails = OSError(28, "No space left on device")
+    assert 4 <= len(world.turns(150)) <= 6
+    assert "No space left on device" in caplog.text
+    assert world.operator.patience.failing == 1
+
+
 def test_a_stage_that_moves_on_from_a_failure_is_deployed_at_once(world):
     world.watch.wishes[KEY] = NEW
     world.fails = PodNotStarted(image="news:2", reason="no room", mend="wait", lacks_gpu=False)
