@@ -111,7 +111,8 @@ class Operator:
             self._naps.look(routes)
             if whole or start - self._surveyed >= SURVEY_S:
                 self._faults, self._surveyed = self._survey(routes, busy), start
-            self.lease.hold()  # looking may have taken long
+            self._led = self.lease.hold()  # looking may have taken so long that another acts by now
+        if self._led:
             begun = [task for task in self._due(routes, busy) if self._begin(task, routes)]
             if self._publisher:
                 self._publisher.publish()

@@ -87,6 +87,15 @@ def test_who_does_not_hold_the_lease_does_nothing(world):
     assert world.turns(30) == []
 
 
+def test_who_loses_the_lease_while_it_looks_begins_nothing_and_publishes_nothing(world):
+    published = []
+    world.operator._publisher = SimpleNamespace(begin=lambda: None, publish=lambda: published.append(1))
+    world.turns(1)
+    world.watch.wishes[KEY], world.watch.look = NEW, lambda *_, **__: setattr(world, "leads", False)
+    assert world.turns(1) == []
+    assert published == [1]
+
+
 def test_what_was_changed_by_hand_is_repaired_once(world):
     world.turns(1)
     world.faulty[f"news-production-1.{OLD[7:15]}"] = "Service news is gone"
