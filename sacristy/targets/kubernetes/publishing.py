@@ -22,11 +22,12 @@ class Publisher:
     def begin(self) -> None:
         """Take over what an operator before published; a table that is here already may be an older one.
 
+        Unless that is what was published from here: then nobody else acted since, and the table here is the newer one.
         Raises ClusterAway or ClusterRefused.
         """
         found = self.cluster.get("ConfigMap", self.namespace, self.name)
         text = (found or {}).get("data", {}).get(KEY, "")
-        if text:
+        if text and text != self._published:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             new = self.file.with_name(f"{self.file.name}.taken")
             new.write_text(text)
