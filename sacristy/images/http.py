@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import httpx
 from filelock import FileLock, Timeout
 
 from sacristy.errors import (
@@ -32,6 +33,7 @@ from sacristy.images.manifest import CONFIG, INDEX, MANIFEST, Descriptor, blobs,
 from sacristy.images.registry import ANY, Access, Expected, Registry, Source, is_digest, parse_tag
 from sacristy.images.session import Session
 from sacristy.images.upload import OCTETS, Upload
+from sacristy.names import DIGEST_PATTERN as DIGEST
 from sacristy.names import VERSION_PATTERN, Stage, Version, blob_key, parse_digest, parse_model, parse_version
 from sacristy.weights.atomic import writing
 from sacristy.weights.verified import VerifiedReader
@@ -77,8 +79,8 @@ class HttpRegistry(Registry):
         if answer.status_code == 404:
             shown = f"{repository}{'@' if is_digest(reference) else ':'}{reference}"
             raise ImageNotFound(reference=shown, location=self.location, repository=repository)
-        digest = parse_digest(answer.headers.get("Docker-Content-Digest", ""))
-        return Descriptor(answer.headers["Content-Type"], digest, int(answer.headers["Content-Length"]))
+        kind, digest = self._said(answer, "Content-Type", ".+"), self._said(answer, "Docker-Content-Digest", DIGEST)
+        return Descriptor(kind, digest, int(self._said(answer, "Content-Length", "[0-9]+")))
 
     def read_manifest(self, repository: str, digest: str) -> bytes:
         """See Registry."""
@@ -118,7 +120,8 @@ class HttpRegistry(Registry):
         if head.status_code == 404:
             raise BlobNotFound(key=blob_key(digest), location=self.location)
         body = cast("BinaryIO", Download(self._session, path, blob_key(digest)))
-        return cast("BinaryIO", VerifiedReader(body, digest, int(head.headers["Content-Length"]), self.location))
+        size = int(self._said(head, "Content-Length", "[0-9]+"))
+        return cast("BinaryIO", VerifiedReader(body, digest, size, self.location))
 
     def put_manifest(self, repository: str, content: bytes, media_type: str = MANIFEST) -> str:
         """See Registry."""
@@ -162,6 +165,13 @@ class HttpRegistry(Registry):
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+    def _said(self, answer: httpx.Response, name: str, pattern: str) -> str:
+        """Return a header that an answer must have. Raises RegistryRefused: it is a proxy's page, or the like."""
+        value = str(answer.headers.get(name, ""))
+        if not re.fullmatch(pattern, value):
+            raise RegistryRefused(location=self.location, status=answer.status_code, reason=f"it gives no {name}")
+        return value
 
     def _resolved(self, repository: str, tags: Iterable[str]) -> dict[str, str]:
         found = {}

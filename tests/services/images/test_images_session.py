@@ -96,6 +96,15 @@ def test_garbage_is_one_error(script, registry, body):
         registry.tags("toy")
 
 
+@pytest.mark.parametrize("missing", ["Content-Type", "Docker-Content-Digest"])
+def test_an_answer_that_says_nothing_of_a_manifest_is_one_error(script, registry, missing):
+    said = {"Content-Type": "text/html", "Docker-Content-Digest": digest_of(b"abc")}
+    del said[missing]
+    script.answers = [(200, said, b"<html>")]
+    with pytest.raises(RegistryRefused, match=f"gives no {missing}"):
+        registry.stages("toy")
+
+
 def test_a_token_is_fetched_once_with_the_password_and_used(script, registry):
     demand = {"WWW-Authenticate": f'Bearer realm="{script.url}/token",service="r",scope="repository:toy:pull"'}
     script.answers = [(401, demand, b""), (200, {}, b'{"token": "t1"}'), EMPTY]
