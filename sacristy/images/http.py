@@ -14,6 +14,7 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 from filelock import FileLock, Timeout
@@ -227,8 +228,15 @@ class HttpRegistry(Registry):
             except (ValueError, KeyError, TypeError):
                 raise RegistryRefused(location=self.location, status=200, reason="its list is no list") from None
             link = re.match(r'<([^>]+)>; *rel="?next', answer.headers.get("Link", ""))
-            following = link[1] if link and link[1].startswith(path) else ""
+            following = self._following(path, link[1]) if link else ""
         return names
+
+    def _following(self, path: str, link: str) -> str:
+        """Return the next page of a list at the address that we know: registries name themselves as they like."""
+        where = urlsplit(urljoin(path, link))
+        if not where.path.endswith(path):
+            raise RegistryRefused(location=self.location, status=200, reason=f"its list goes on at {link}")
+        return f"{path}?{where.query}"
 
     def _manifest_path(self, repository: str, reference: str) -> str:
         checked = reference if is_digest(reference) else parse_tag(reference)

@@ -105,6 +105,21 @@ def test_an_answer_that_says_nothing_of_a_manifest_is_one_error(script, registry
         registry.stages("toy")
 
 
+@pytest.mark.parametrize("where", ["/v2/toy/tags/list", "https://hub.example.org/v2/toy/tags/list", ""])
+def test_a_list_in_pages_is_read_to_its_end_however_the_next_one_is_named(script, registry, where):
+    said = {"Content-Type": "json", "Docker-Content-Digest": digest_of(b"abc")}
+    first = (200, {"Link": f'<{where}?last=7&n=1>; rel="next"'}, b'{"tags": ["7"]}')
+    script.answers = [first, (200, {}, b'{"tags": ["8"]}'), (200, said, b"")]
+    assert list(registry.tags("toy")) == ["7", "8"]
+    assert script.seen[1][1] == "/v2/toy/tags/list?last=7&n=1"
+
+
+def test_a_list_that_goes_on_elsewhere_is_refused_and_not_cut_off(script, registry):
+    script.answers = [(200, {"Link": '</other?last=7>; rel="next"'}, b'{"tags": ["7"]}')]
+    with pytest.raises(RegistryRefused, match="goes on at /other"):
+        registry.tags("toy")
+
+
 def test_a_token_is_fetched_once_with_the_password_and_used(script, registry):
     demand = {"WWW-Authenticate": f'Bearer realm="{script.url}/token",service="r",scope="repository:toy:pull"'}
     script.answers = [(401, demand, b""), (200, {}, b'{"token": "t1"}'), EMPTY]
