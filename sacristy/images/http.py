@@ -94,7 +94,7 @@ class HttpRegistry(Registry):
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """See Registry."""
-        return self._session.request("HEAD", self._blob_path(repository, digest), allow=(404,)).status_code != 404
+        return self._head(self._blob_path(repository, digest)).status_code != 404
 
     def put_blob(self, repository: str, digest: str, source: Source) -> bool:
         """See Registry."""
@@ -117,7 +117,7 @@ class HttpRegistry(Registry):
     def open_blob(self, repository: str, digest: str) -> BinaryIO:
         """See Registry."""
         path = self._blob_path(repository, digest)
-        head = self._session.request("HEAD", path, allow=(404,))
+        head = self._head(path)
         if head.status_code == 404:
             raise BlobNotFound(key=blob_key(digest), location=self.location)
         body = cast("BinaryIO", Download(self._session, path, blob_key(digest)))
@@ -166,6 +166,10 @@ class HttpRegistry(Registry):
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+    def _head(self, path: str) -> httpx.Response:
+        """Ask for a blob without its bytes, where the registry keeps it: an S3 store, as it may be, has it itself."""
+        return self._session.request("HEAD", path, allow=(404,), follow_redirects=True)
 
     def _said(self, answer: httpx.Response, name: str, pattern: str) -> str:
         """Return a header that an answer must have. Raises RegistryRefused: it is a proxy's page, or the like."""

@@ -152,6 +152,16 @@ def test_other_bytes_than_the_digest_says_are_refused(script, registry):
         registry.read_manifest("toy", digest_of(b"abc"))
 
 
+def test_a_blob_that_lies_elsewhere_is_found_and_read_there_without_our_password(script, registry):
+    basic = (401, {"WWW-Authenticate": "Basic realm=r"}, b"")
+    away = (307, {"Location": script.url.replace("127.0.0.1", "localhost") + "/bucket/key"}, b"")
+    script.answers = [basic, away, (200, {}, b"abc"), away, (200, {}, b"abc"), away, (200, {}, b"abc")]
+    assert registry.has_blob("toy", digest_of(b"abc"))
+    with registry.open_blob("toy", digest_of(b"abc")) as source:
+        assert source.read() == b"abc"
+    assert {sent for _, path, sent in script.seen if path == "/bucket/key"} == {None}
+
+
 def test_waits_grow_and_are_bounded():
     assert all(wait_s(attempt) <= session.LONGEST_WAIT_S for attempt in range(20))
     assert wait_s(0) < wait_s(5)
