@@ -21,6 +21,7 @@ from sacristy.names import Version
 from sacristy.weights.atomic import writing
 
 UNPACKED = re.compile(r"(?P<model>[a-z][a-z0-9-]*)-(?P<digest>[0-9a-f]{16})")  # as the process target names them
+HALF = re.compile(rf"\.({UNPACKED.pattern}|away)\.\w+")  # of a process that was killed while it unpacked or removed it
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,17 @@ def built_here(built: FolderRegistry, keep: int, running: Set[str]) -> list[Buil
 
 
 def unpacked(folder: Path, running: Set[str], grace_s: float = GRACE_S) -> list[Unpacked]:
-    """Return what may go of the folders that the process target made: old, not of what answers, no process in it."""
+    """Return what may go of the folders that the process target made: old, not of what answers, no process in it.
+
+    What is half there goes when it is old.
+    """
     before = time.time() - grace_s
     answering = {digest.removeprefix("sha256:")[:16] for digest in running}
     lived_in = _folders_of_processes()
     return [
         Unpacked(path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
-        for path in sorted(folder.glob("[!.]*-*"))
-        if (found := UNPACKED.fullmatch(path.name))
-        and found["digest"] not in answering
+        for path in sorted(folder.glob("*"))
+        if _is_ours(path.name, answering)
         and path.stat().st_mtime < before
         and not any(path == place or path in place.parents for place in lived_in)
     ]
@@ -82,6 +85,11 @@ def remove(built: FolderRegistry, versions: Iterable[BuiltHere], folders: Iterab
         _remove_folder(folder.folder)
         freed += folder.size
     return freed
+
+
+def _is_ours(name: str, answering: Set[str]) -> bool:
+    found = UNPACKED.fullmatch(name)
+    return found["digest"] not in answering if found else HALF.fullmatch(name) is not None
 
 
 def _newest(built: FolderRegistry, model: str, keep: int) -> set[str]:

@@ -81,6 +81,19 @@ def test_what_was_unpacked_just_now_stays(instances):
     assert [each.folder.name for each in unpacked(instances, set())] == ["toy-" + "1" * 16]
 
 
+def test_what_a_killed_process_left_half_goes_when_it_is_old(instances):
+    half = [f".toy-{'1' * 16}.ab_c0d3f", ".away.ab_c0d3f", f".toy-{'2' * 16}.young", ".other-file.x"]
+    for name in half:
+        (instances / name / "app").mkdir(parents=True)
+        if "young" not in name:
+            os.utime(instances / name, (OLD, OLD))
+    found = unpacked(instances, {"sha256:" + digit * 64 for digit in "12"})
+    assert {each.folder.name for each in found} == set(half[:2])
+    remove(FolderRegistry(instances / "none"), [], found, DAY_S)
+    assert not (instances / half[0]).exists()
+    assert not (instances / half[1]).exists()
+
+
 def test_where_a_process_runs_stays(instances):
     where = instances / ("toy-" + "1" * 16) / "app"
     with subprocess.Popen([sys.executable, "-c", "input()"], cwd=where, stdin=subprocess.PIPE) as process:
