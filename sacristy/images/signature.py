@@ -9,7 +9,6 @@ transparency log on a site of one's own.
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,7 +151,7 @@ def _fault(registry: Registry, repository: str, digest: str, layer: Json, key: e
         named, kind = critical["image"]["docker-manifest-digest"], critical["type"]
     except InvalidSignature:
         return "it was not made with this project's key"
-    except (KeyError, TypeError, binascii.Error, BlobNotFound, BlobDamaged) as error:
+    except (KeyError, TypeError, ValueError, BlobNotFound, BlobDamaged) as error:
         return f"it cannot be read: {error or type(error).__name__}"
     if named != digest or kind != TYPE:
         return f"it is a signature of another image, {named}"

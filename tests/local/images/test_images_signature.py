@@ -92,7 +92,7 @@ def test_a_right_signature_on_another_digest_is_refused(built, image, keys, sett
         signature.verify(built, "toy", other.digest, keys)
 
 
-@pytest.mark.parametrize("given", ["", "!", "AAAA", "QUFB" * 40, None, 7])
+@pytest.mark.parametrize("given", ["", "!", "é", "AAAA", "QUFB" * 40, None, 7])
 def test_a_signature_that_is_none_is_refused(built, image, keys, given):
     made = signature.attach(built, "toy", image.digest, keys)
     manifest = built.manifest("toy", made)
