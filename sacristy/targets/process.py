@@ -51,8 +51,12 @@ class ProcessTarget(Target):
         instance = Instance(name, image, f"http://127.0.0.1:{port}", self.name)
         limits = read_model_file(root / "app" / "model" / "model.toml").serving
         grace_s = limits.timeout_s + GRACE_S
-        self.supervisor.add(program(name, image, config, root, python, port, self._log(name), grace_s))
-        state = self.supervisor.state(name)
+        try:
+            self.supervisor.add(program(name, image, config, root, python, port, self._log(name), grace_s))
+            state = self.supervisor.state(name)
+        except BaseException:
+            self.stop(name)
+            raise
         self._pids[name] = state.pid if state else 0
         return instance
 
