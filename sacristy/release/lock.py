@@ -6,6 +6,7 @@ All times are the database's own, so that machines whose clocks differ agree on 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -70,7 +71,7 @@ def _lease(action: str, owner: str) -> Document:
         "owner": owner,
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "started": psutil.Process().create_time(),
+        "after_boot_s": _after_boot_s(psutil.Process()),
         "token": os.urandom(12).hex(),
     }
 
@@ -101,9 +102,14 @@ def _is_abandoned(held: Document) -> bool:
     if held["host"] != socket.gethostname():
         return False
     try:
-        return bool(abs(psutil.Process(held["pid"]).create_time() - held["started"]) > 1)
+        return bool(abs(_after_boot_s(psutil.Process(held["pid"])) - held.get("after_boot_s", math.nan)) > 1)
     except psutil.NoSuchProcess:
         return True
+
+
+def _after_boot_s(process: psutil.Process) -> float:
+    """Return when a process began, counted from the start of the machine: that stays when its clock is set."""
+    return float(process.create_time() - psutil.boot_time())
 
 
 def _locked(name: str, held: Document) -> ReleaseLocked:
