@@ -105,7 +105,7 @@ def deploy(yard: Yard, model: str, stage: Stage, progress: Progress = lambda _: 
 def _replace(yard: Yard, deployment: Deployment, old: Route | None, progress: Progress) -> Deployment:
     image, stage = deployment.image, deployment.stage
     clock = Clock(deployment.parts)
-    waiting = standing_by(yard, image, old)
+    waiting = standing_by(yard, image, old) or half_way(yard, image, stage)
     asked = waiting or _bring_up(yard, deployment, old, clock, progress)
     route = _settle(yard, deployment, asked, old, clock, in_use=waiting is not None)
     progress(f"switch to {image}")
@@ -134,6 +134,18 @@ def standing_by(yard: Yard, image: Image, old: Route | None) -> Route | None:
             verify(yard.registry, image.model, image.digest, yard.desk.keys)
             return route
     return None
+
+
+def half_way(yard: Yard, image: Image, stage: Stage) -> Route | None:
+    """Return the route of what serves a stage if that is to be this very image, as a killed rollout leaves it.
+
+    It was asked before that rollout began, so that one goes on, and is waited for.
+    """
+    found = yard.target.found(image.model, stage) if yard.target.keeps_stages else None
+    if found is None or found.image.digest != image.digest:
+        return None
+    verify(yard.registry, image.model, image.digest, yard.desk.keys)
+    return route_to(found)
 
 
 def _bring_up(yard: Yard, deployment: Deployment, old: Route | None, clock: Clock, progress: Progress) -> Route:

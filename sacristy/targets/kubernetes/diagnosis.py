@@ -94,6 +94,14 @@ def is_rolled_out(deployment: Json) -> bool:
     return all(count == wanted for count in counts)
 
 
+def has_replica(deployment: Json) -> bool:
+    """Say whether a replica of the template that the Deployment has now answers: with older ones left, none may."""
+    status = deployment.get("status", {})
+    if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:
+        return False
+    return bool(status.get("availableReplicas")) and status.get("updatedReplicas", 0) == status.get("replicas", 0)
+
+
 def standstill(deployment: Json) -> str:
     """Return why a rollout will not go on by itself, or an empty string."""
     status = deployment.get("status", {})

@@ -22,7 +22,7 @@ from sacristy.targets.kubernetes import candidates, fetching, survey
 from sacristy.targets.kubernetes.candidates import HOME, object_name
 from sacristy.targets.kubernetes.cluster import Cluster
 from sacristy.targets.kubernetes.connections import fetching_secret
-from sacristy.targets.kubernetes.diagnosis import has_begun, is_hopeless, is_ready, is_up, summary
+from sacristy.targets.kubernetes.diagnosis import has_begun, has_replica, is_hopeless, is_ready, is_up, summary
 from sacristy.targets.kubernetes.lookup import Lookup
 from sacristy.targets.kubernetes.manifests import shared
 from sacristy.targets.kubernetes.rollout import last_words, live_deployment, replicas_of, roll_out
@@ -98,7 +98,7 @@ class KubernetesTarget(Target):
         model, purpose = belongs(name)
         if is_placed(name):
             live = live_deployment(self.cluster, self._namespace(purpose), model)
-            return is_of(live, name) and bool(live and live.get("status", {}).get("availableReplicas"))
+            return is_of(live, name) and live is not None and has_replica(live)
         pod = self._pod(name)
         return pod is not None and (is_up(pod) or not has_begun(pod)) and not is_hopeless(pod)
 
