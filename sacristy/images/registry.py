@@ -14,6 +14,7 @@ from sacristy.images import manifest as documents
 from sacristy.images.image import Image
 from sacristy.images.manifest import LABEL, Descriptor, Json
 from sacristy.names import DIGEST_PATTERN, VERSION_PATTERN, Stage, Version, parse_model, parse_version
+from sacristy.weights.verified import read_whole
 
 TAG_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 TAG_GRAMMAR = "up to 128 of A-Z, a-z, 0-9, '.', '_' and '-', such as '42' or 'staging'"
@@ -110,8 +111,7 @@ class Registry(ABC):
         """Return the configuration of an image."""
         blob = documents.descriptor(self.manifest(repository, digest)["config"], f"{repository}@{digest}")
         with self.open_blob(repository, blob.digest) as source:
-            content = source.read(documents.MAX_DOCUMENT + 1)
-            source.read(1)  # reaching the end is what verifies
+            content = read_whole(source, documents.MAX_DOCUMENT)
         return documents.read_document(content, f"{repository}@{digest}")
 
     def image(self, repository: str, reference: str) -> Image:

@@ -12,9 +12,19 @@ import uuid
 from typing import Any
 
 from sacristy.errors import ImageNotFound
-from sacristy.images.manifest import MANIFEST, Descriptor, Json, canonical, described, descriptor, read_document
+from sacristy.images.manifest import (
+    MANIFEST,
+    MAX_DOCUMENT,
+    Descriptor,
+    Json,
+    canonical,
+    described,
+    descriptor,
+    read_document,
+)
 from sacristy.images.reading import lock_of
 from sacristy.images.registry import Registry
+from sacristy.weights.verified import read_whole
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
@@ -69,9 +79,7 @@ def read(registry: Registry, repository: str, digest: str) -> Json | None:
         return None
     layer = descriptor(registry.manifest(repository, found)["layers"][0], repository)
     with registry.open_blob(repository, layer.digest) as source:
-        content = source.read(layer.size)
-        source.read(1)  # reaching the end is what verifies
-    return read_document(content, repository)
+        return read_document(read_whole(source, MAX_DOCUMENT), repository)
 
 
 def artifact(content: Descriptor, subject: Descriptor) -> Json:

@@ -29,6 +29,7 @@ from sacristy.images.manifest import (
     read_document,
 )
 from sacristy.images.registry import Registry
+from sacristy.weights.verified import read_whole
 
 PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE = "dev.cosignproject.cosign/signature"
@@ -161,9 +162,7 @@ def _fault(registry: Registry, repository: str, digest: str, layer: Json, key: e
 def _payload_of(registry: Registry, repository: str, layer: Json) -> bytes:
     blob = descriptor(layer, repository)
     with registry.open_blob(repository, blob.digest) as source:
-        content = source.read(MAX_DOCUMENT)
-        source.read(1)  # reaching the end is what verifies
-    return content
+        return read_whole(source, MAX_DOCUMENT)
 
 
 def _found(registry: Registry, repository: str, digest: str) -> tuple[str | None, list[Json]]:

@@ -79,5 +79,15 @@ def chunks(source: BinaryIO, size: int = CHUNK) -> Iterator[memoryview]:
         yield buffer[:count]
 
 
+def read_whole(source: BinaryIO, limit: int) -> bytes:
+    """Return all bytes of a stream, of one that is longer than `limit` one more than that; a read may give fewer."""
+    parts: list[bytes] = []
+    rest = limit + 1
+    while rest and (part := source.read(rest)):
+        parts.append(part)
+        rest -= len(part)
+    return b"".join(parts)
+
+
 def _key(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
