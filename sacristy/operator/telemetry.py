@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 
 from sacristy.errors import SacristyError
 
+SILENT_S = 10.0  # after which a connection that says nothing is closed: else each half-open one keeps a thread for ever
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)
 
 
@@ -64,6 +65,7 @@ class Page(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: Page
+    timeout = SILENT_S
 
     def do_GET(self) -> None:
         """Answer the three pages."""
