@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import time
@@ -12,10 +13,12 @@ from typing import Any
 from bson import ObjectId
 from pymongo.database import Database
 
-from sacristy.errors import RegistryAway, RegistryBusy, RegistryRefused
+from sacristy.errors import RegistryAway, RegistryBusy, RegistryRefused, SacristyError
 from sacristy.images.registry import Registry
 from sacristy.operator.decide import Key
 from sacristy.release.moves import COLLECTION
+
+log = logging.getLogger("operator")
 
 SWEEP_S = 30.0  # in which every model is asked for once, for stages that moved without a record too
 OVERLAP_S = 60  # clocks of those who promote may differ by this
@@ -80,7 +83,13 @@ class Watch:
         return chosen
 
     def _ask(self, model: str) -> None:
-        found = self.registry.stages(model)
+        try:
+            found = self.registry.stages(model)
+        except AWAY:
+            raise
+        except SacristyError as error:  # one model's index that cannot be read is no reason to leave all others alone
+            log.warning("%s: %s", model, error)
+            return
         for key in [key for key in self.wishes if key[0] == model and key[1] not in found]:
             del self.wishes[key]
         self.wishes |= {(model, stage): digest for stage, digest in found.items()}

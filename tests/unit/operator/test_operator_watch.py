@@ -3,7 +3,7 @@
 import pytest
 from bson import ObjectId
 
-from sacristy.errors import RegistryAway
+from sacristy.errors import InvalidImage, RegistryAway
 from sacristy.names import Stage
 from sacristy.operator.watch import Watch
 
@@ -27,12 +27,14 @@ class Stages:
     """A registry that counts whom it was asked for."""
 
     def __init__(self):
-        self.asked, self.away, self.digest = [], False, "one"
+        self.asked, self.away, self.damaged, self.digest = [], False, "", "one"
 
     def stages(self, model):
         self.asked.append(model)
         if self.away:
             raise RegistryAway(location="there", reason="gone")
+        if model == self.damaged:
+            raise InvalidImage(reference=f"{model}/index.json", reason="a document that is not JSON")
         return {Stage.PRODUCTION: self.digest}
 
 
@@ -106,3 +108,14 @@ def test_a_stage_that_points_at_nothing_any_more_is_no_wish(parts):
     registry.stages = lambda _: {}
     watch.look(["m0"], whole=True)
     assert watch.wishes == {}
+
+
+def test_a_model_that_cannot_be_read_holds_up_no_other_and_stays_known(parts, caplog):
+    watch, registry, _, clock = parts
+    watch.look(MODELS)
+    registry.damaged, registry.digest = "m7", "two"
+    clock.now += 30
+    watch.look(MODELS)
+    assert {key[0]: digest for key, digest in watch.wishes.items()} == dict.fromkeys(MODELS, "two") | {"m7": "one"}
+    assert "m7: image m7/index.json is refused" in caplog.text
+    assert watch.away == ""
