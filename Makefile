@@ -63,7 +63,7 @@ test-ansible: setup  ## deploy/ansible on a host with systemd, in a container: t
 	$(BIN)/pytest -q -m ansible tests
 
 test-bundle: setup  ## The composed stack on a host without a network, out of a bundle: half an hour, not part of the others
-	$(BIN)/pytest -q -m bundle tests/e2e/test_bundled_stack.py tests/e2e/test_compose_story.py
+	$(BIN)/pytest -q -m bundle tests/e2e/test_bundle_story.py tests/e2e/test_bundled_stack.py tests/e2e/test_compose_story.py
 
 test-tiers: setup  ## Only those tiers; what they need is installed where that may be done
 	$(BIN)/python tests/all_tiers.py

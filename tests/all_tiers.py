@@ -3,6 +3,8 @@
 A tier is a pytest marker with what it needs. What is missing is installed where that is allowed (root on Debian). A
 tier that cannot run is named with the reason and counts as not tested; one that can run and runs no test is a failure.
 What fails beside another tier is run again when nothing else runs, and named in the end whatever becomes of it.
+
+SACRISTY_TESTS_UNTIL (seconds since 1970): no tier begins after that. What there was no time for counts as not tested.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -111,7 +114,7 @@ def main() -> int:
     with ThreadPoolExecutor(LANES) as lanes:
         outcomes = dict(lanes.map(lambda tier: (tier.marker, run(tier, reasons[tier.marker])), TIERS))
     for marker, outcome in outcomes.items():
-        if outcome.again:
+        if outcome.again and not is_late():
             outcomes[marker] = run_again(marker, outcome)
     print("\ntiers")
     for marker, outcome in outcomes.items():
@@ -124,11 +127,18 @@ def run(tier: Tier, reason: str = "") -> Outcome:
     if reason:
         return Outcome(f"not run: {reason}")
     with tier.turn:
+        if is_late():
+            return Outcome("not run: there was no time left for it (SACRISTY_TESTS_UNTIL)")
         print(f"== {tier.marker}: running", flush=True)
         outcome, printed = tested(["-m", tier.marker, *places(tier.marker)])
     with PRINTING:
         print(f"\n== {tier.marker}: {outcome.said}\n{printed}", flush=True)
     return outcome
+
+
+def is_late() -> bool:
+    """Say whether nothing more is to begin."""
+    return time.time() > float(os.environ.get("SACRISTY_TESTS_UNTIL") or "inf")
 
 
 def run_again(marker: str, before: Outcome) -> Outcome:

@@ -203,4 +203,4 @@ def until(condition, within_s: float = 120, what: str = "it did not happen in ti
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, what
-        time.sleep(0.3)
+        time.sleep(0.6)

@@ -65,7 +65,7 @@ class Clone:
 class Load:
     """Somebody who keeps asking, and remembers each answer's version, or why there was none."""
 
-    pause_s = 0.01
+    pause_s = 0.03
 
     def __init__(self, url, body, token=""):
         self.url, self.body, self.token = url, body, token

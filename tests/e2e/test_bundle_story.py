@@ -13,7 +13,7 @@ from engine import BASE, Engine
 from lamps import add_lamp
 from story import Clone
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.bundle, pytest.mark.timeout(900)]
 
 
 class Site:

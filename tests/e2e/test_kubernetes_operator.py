@@ -82,7 +82,7 @@ def until(holds, seconds=90):
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
-        time.sleep(0.25)
+        time.sleep(0.5)
 
 
 def serves(shop, name):

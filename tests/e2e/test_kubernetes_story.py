@@ -128,4 +128,4 @@ def until(holds, seconds=30):
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
-        time.sleep(0.5)
+        time.sleep(1.0)  # what is asked is a command, half a second of a processor

@@ -50,6 +50,11 @@ def test_a_tier_with_a_reason_against_it_is_not_run():
     assert run(Tier("x"), "no such program").said == "not run: no such program"
 
 
+def test_a_tier_for_which_no_time_is_left_is_not_run(tier, monkeypatch):
+    monkeypatch.setenv("SACRISTY_TESTS_UNTIL", "1")
+    assert run(tier()).said.startswith("not run: there was no time left")
+
+
 def test_what_passes_when_run_again_is_named(tier, capsys):
     outcome = run(tier())
     assert outcome.failed
