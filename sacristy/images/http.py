@@ -187,6 +187,8 @@ class HttpRegistry(Registry):
 
     def _upload(self, repository: str, digest: str, source: BinaryIO) -> None:
         answer = Upload(self._session, repository).send(source, digest)
+        if answer.status_code == 404 and not self.has_blob(repository, digest):  # else an earlier answer was lost
+            self._session.checked(answer)
         if answer.status_code == 400:
             key = blob_key(digest)
             raise BlobDamaged(key=key, location=self.location, expected=digest, found="other bytes, says the registry")

@@ -28,8 +28,9 @@ class Upload:
         self._location = "" if self.mounted else self._next(answer)
 
     def send(self, source: BinaryIO, digest: str) -> httpx.Response:
-        """Send all of a stream and close the upload; return the registry's answer, 201 or 400 for a wrong digest.
+        """Send all of a stream and close the upload; return the registry's answer: 201, 400 for a wrong digest, 404.
 
+        It is 404 too where the answer to closing it was lost: the upload that is closed again is not known any more.
         After a failure the registry says how far it got, and the stream is set back to there.
         """
         offset = 0
@@ -37,7 +38,7 @@ class Upload:
         while part.fill():
             offset = self._send_part(part, offset)
         parameters = httpx.URL(self._location).copy_merge_params({"digest": digest})
-        return self._session.request("PUT", str(parameters), allow=(400,))
+        return self._session.request("PUT", str(parameters), allow=(400, 404))
 
     def cancel(self) -> None:
         """Give the upload up."""

@@ -144,6 +144,21 @@ def test_uploads_are_not_sent_to_another_host(script, registry):
         registry.put_blob("toy", digest_of(b"abc"), b"abc")
 
 
+LOST = [(404, {}, b""), (202, {"Location": "/v2/toy/blobs/uploads/1"}, b""), (502, {}, b""), (404, {}, b"")]
+
+
+def test_a_blob_whose_last_answer_was_lost_has_arrived(script, registry):
+    script.answers = [*LOST, (200, {}, b"")]
+    assert registry.put_blob("toy", digest_of(b""), b"")
+    assert [method for method, _, _ in script.seen] == ["HEAD", "POST", "PUT", "PUT", "HEAD"]
+
+
+def test_an_upload_that_is_not_known_and_left_nothing_is_refused(script, registry):
+    script.answers = [*LOST, (404, {}, b"")]
+    with pytest.raises(RegistryRefused, match="404"):
+        registry.put_blob("toy", digest_of(b""), b"")
+
+
 def test_other_bytes_than_the_digest_says_are_refused(script, registry):
     script.answers = [(200, {}, b"abd")]
     with registry.open_blob("toy", digest_of(b"abc")) as source, pytest.raises(BlobDamaged):
