@@ -60,10 +60,14 @@ def last_words(cluster: Cluster, namespace: str, pods: list[Json], lines: int = 
 
 
 def _with_replicas(workload: Workload, before: Json | None) -> list[Json]:
-    """A Deployment that load scales has no number of replicas of its own, except when it begins or has slept."""
+    """A Deployment that load scales has no number of replicas of its own, except when it begins, or had none.
+
+    It had none asleep, or by somebody's hand: load never does that, nor undoes it.
+    """
     made = manifests(workload)
+    none = before is None or sleeps(before) or not before["spec"].get("replicas", 1)
     for each in made:
-        if each["kind"] == "Deployment" and (before is None or sleeps(before)):
+        if each["kind"] == "Deployment" and none:
             each["spec"].setdefault("replicas", workload.file.kubernetes.replicas)
     return made
 

@@ -78,6 +78,23 @@ def test_replicas_by_hand_are_a_fault_asleep_and_none_are_one_awake():
     assert "spec.replicas" in fault(awake, workload(SCALED), awake.found)
 
 
+def test_a_scaled_stage_without_replicas_by_hand_gets_them_back_and_the_fault_is_gone():
+    made = OneCluster(manifests(workload(SCALED)))
+    made.deployment["spec"]["replicas"] = 0
+    for document in rollout._with_replicas(workload(SCALED), made.deployment):
+        made.apply(document)
+    assert made.replicas == 2
+    assert fault(made, workload(SCALED), made.found) == ""
+
+
+def test_what_load_decided_stays():
+    made = OneCluster(manifests(workload(SCALED)))
+    made.deployment["spec"]["replicas"] = 5
+    for document in rollout._with_replicas(workload(SCALED), made.deployment):
+        made.apply(document)
+    assert made.replicas == 5
+
+
 def test_a_model_that_may_sleep_no_more_is_a_fault_asleep():
     made = cluster_of(SLEEPY)
     assert "Deployment news was changed" in fault(made, workload({"kubernetes": {"replicas": 2}}), made.found)
