@@ -173,6 +173,10 @@ def _settle(
         raise DeploymentFailed(
             image=image, model=image.model, stage=stage, reason=error, kept=kept, cause=last
         ) from None
+    except BaseException:  # the cluster refused or was away before any rollout
+        if not in_use:
+            yard.target.stop(asked.instance)
+        raise
     clock.lap("placed")
     return asked if placed is instance else route_to(placed)
 
