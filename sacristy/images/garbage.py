@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from sacristy.errors import InvalidImage
 from sacristy.images.index import Index
 from sacristy.images.layout import FolderRegistry, OciLayout
 from sacristy.images.manifest import blobs, read_manifest
@@ -47,7 +49,10 @@ def collect(registry: Registry, repository: str, gone: dict[str, int], grace_s: 
     """
     if isinstance(registry, FolderRegistry):
         return _clean(registry.layout(repository), grace_s)
-    rest = sizes(registry, repository, set(registry.tags(repository).values()))
+    rest: dict[str, int] = {}
+    for digest in set(registry.tags(repository).values()):
+        with suppress(InvalidImage):  # an index, that other tools put beside an image: it names no blobs
+            rest |= sizes(registry, repository, {digest})
     freed = {digest: size for digest, size in gone.items() if digest not in rest}
     return Garbage(False, len(freed), sum(freed.values()), digests=sorted(freed))
 

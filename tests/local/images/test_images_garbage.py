@@ -9,6 +9,7 @@ from local.images.test_images_signature import make_keys
 from sacristy.errors import MissingBlob
 from sacristy.images import garbage, signature
 from sacristy.images.build import build
+from sacristy.images.manifest import INDEX, canonical, digest_of
 from sacristy.images.registry import Registry
 
 
@@ -86,3 +87,19 @@ def test_a_registry_that_is_not_ours_gets_a_report(built, two):
     assert not report.removed
     assert set(report.digests) == gone.keys() - shared.keys()
     assert all(built.has_blob("toy", digest) for digest in gone)
+
+
+def test_an_index_that_another_tool_put_beside_an_image_spoils_no_report(image):
+    content = canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": []})
+
+    class Far(Registry):
+        """Has that index alone."""
+
+        def tags(self, _):
+            return {"sha256-" + "a" * 64: digest_of(content)}
+
+        def read_manifest(self, *_):
+            return content
+
+    Far.__abstractmethods__ = frozenset()
+    assert garbage.collect(Far(), "toy", {image.digest: 7}).bytes == 7
