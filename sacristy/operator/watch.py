@@ -59,6 +59,7 @@ class Watch:
             self._failures += 1
             wait = min(2.0**self._failures, LONGEST_WAIT_S) * random.uniform(0.8, 1.2)  # noqa: S311
             self.away, self._not_before = str(error), now + wait
+            log.warning("%s; asked again in %.0f s", error, wait)
             self._seen.clear()  # what moved meanwhile is asked for again
             return
         self.away, self._failures = "", 0

@@ -88,6 +88,16 @@ def test_a_registry_that_is_away_is_left_alone_ever_longer_and_nothing_is_forgot
     assert len(watch.wishes) == len(MODELS)
 
 
+def test_that_the_registry_is_away_is_said_as_often_as_it_is_asked(parts, caplog):
+    watch, registry, _, clock = parts
+    registry.away = True
+    for _ in range(120):
+        clock.now += 1
+        watch.look(MODELS)
+    assert len(caplog.messages) == len(registry.asked)
+    assert "gone" in caplog.messages[0]
+
+
 def test_when_it_is_back_what_moved_meanwhile_is_seen(parts):
     watch, registry, moves, clock = parts
     watch.look(MODELS)
