@@ -40,3 +40,9 @@ def require(database: Database[Document], digest: str, image: str) -> Document:
         reason = "; ".join(f"{check['name']}: {check['reason']}" for check in found["checks"] if not check["passed"])
         raise NotAccepted(image=image, reason=reason)
     return found
+
+
+def require_once(database: Database[Document], digest: str, image: str) -> Document:
+    """Return the newest verdict on a digest that passed, whatever later ones say; raise NoEvidence or NotAccepted."""
+    passed = database[COLLECTION].find_one({"digest": digest, "passed": True}, {"_id": 0}, sort=NEWEST_FIRST)
+    return passed or require(database, digest, image)

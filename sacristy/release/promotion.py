@@ -38,10 +38,12 @@ def promote(desk: Desk, image: Image, stage: Stage, why: str, *, adopt: bool = F
 def rollback(desk: Desk, model: str, stage: Stage, why: str, then: Callable[[], object] = lambda: None) -> Document:
     """Move a stage back to what it pointed at before, do what belongs to that (`then`), and return the event.
 
-    The earlier image must still be in the registry: nothing is touched otherwise. A rollback that was killed after
+    The earlier image must still be in the registry, and have passed a test once, which one that was moved there by
+    hand need not have: nothing is touched otherwise. A rollback that was killed after
     the tag had moved and before `then` was done is completed by the next one, which has `resumed` in its event, and
     not done twice.
-    Raises WhyMissing, ReleaseLocked, StageMovedByHand, NothingToRollBack, ImageNotFound, TagMoved, what `then` raises.
+    Raises WhyMissing, ReleaseLocked, StageMovedByHand, NothingToRollBack, ImageNotFound, NoEvidence, NotAccepted,
+    TagMoved, what `then` raises.
     """
     require_why(model, stage, why)
     event = _one_back(desk, model, stage, why)
@@ -68,7 +70,7 @@ def _one_back(desk: Desk, model: str, stage: Stage, why: str) -> Document:
             raise NothingToRollBack(model=model, stage=stage)
         image = desk.registry.image(model, earlier[-1])
         event = moves.new_event("rolled_back", desk, image, stage, settled.digest, why) | {"told": False}
-        event["evidence"] = _summary(evidence.latest(desk.database, image.digest))
+        event["evidence"] = _summary(evidence.require_once(desk.database, image.digest, str(image)))
         reach("rollback", "judged")
         return _move(desk, "rollback", event)
 
@@ -103,8 +105,8 @@ def _move(desk: Desk, verb: Verb, event: Document) -> Document:
     return event | {"state": "done"}
 
 
-def _summary(proof: Document | None) -> Document | None:
-    return {"at": proof["at"], "figures": proof["figures"]} if proof else None
+def _summary(proof: Document) -> Document:
+    return {"at": proof["at"], "figures": proof["figures"]}
 
 
 def require_why(model: str, stage: Stage, why: str) -> None:

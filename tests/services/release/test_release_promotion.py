@@ -15,8 +15,10 @@ from sacristy.errors import (
     SacristyError,
     StageEmpty,
     StageMovedByHand,
+    Unsigned,
     WhyMissing,
 )
+from sacristy.images.signature import verify
 from sacristy.names import Stage
 from sacristy.release import moves, promotion
 from sacristy.release.lock import release_lock
@@ -114,6 +116,29 @@ def test_a_tag_moved_by_hand_is_refused_or_adopted(bench):
     promotion.promote(bench.desk(), third, PRODUCTION, "three", adopt=True)
     moved = moves.events(bench.database, bench.model)
     assert [move["action"] for move in moved] == ["promoted", "adopted", "promoted"]
+
+
+@pytest.mark.parametrize(("accepted", "told"), [(None, NoEvidence), (False, NotAccepted)])
+def test_rollback_to_what_was_only_moved_there_by_hand_touches_nothing(bench, accepted, told):
+    first, by_hand, third = bench.image(), bench.image(accepted), bench.image()
+    promotion.promote(bench.desk(), first, PRODUCTION, "one")
+    bench.registry.tag(bench.model, "production", by_hand.digest)
+    promotion.promote(bench.desk(), third, PRODUCTION, "three", adopt=True)
+    with pytest.raises(told):
+        promotion.rollback(bench.desk(), bench.model, PRODUCTION, "no")
+    assert bench.tag("production") == third.digest
+    assert "rolled_back" not in [move["action"] for move in moves.events(bench.database, bench.model)]
+    with pytest.raises(Unsigned):
+        verify(bench.registry, bench.model, by_hand.digest, bench.keys)
+
+
+def test_rollback_goes_to_what_passed_once_whatever_a_later_test_said(bench):
+    first, second = bench.image(), bench.image()
+    for image in (first, second):
+        promotion.promote(bench.desk(), image, PRODUCTION, "next")
+    bench.judge(first, passed=False)
+    promotion.rollback(bench.desk(), bench.model, PRODUCTION, "no")
+    assert bench.tag("production") == first.digest
 
 
 def test_of_many_at_once_one_wins_each_time_and_the_others_are_told(bench):
