@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sacristy.errors import NotAccepted, NotInitialised, SacristyError
+from sacristy.errors import InvalidImage, NotAccepted, NotInitialised, SacristyError
 from sacristy.images import signature
 from sacristy.names import Stage
 from sacristy.release import evidence, moves
@@ -17,7 +17,11 @@ Fault = tuple[str, str]
 def stage_faults(desk: Desk) -> Iterator[Fault]:
     """Yield what is wrong with each model's stages, and what mends it. Reads only."""
     for model in desk.registry.repositories():
-        stages = desk.registry.stages(model)
+        try:
+            stages = desk.registry.stages(model)
+        except InvalidImage as error:  # the others are looked at all the same
+            yield f"{model}: its stages cannot be read: {error}", error.advice
+            continue
         for stage in Stage:
             if stage in stages:
                 yield from _faults(desk, model, stage, stages[stage])

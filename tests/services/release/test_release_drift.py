@@ -60,6 +60,17 @@ def test_the_doctor_sees_a_signature_that_is_gone(bench):
     assert mend == f"sacristy promote {image} production --why 'sign it'"
 
 
+def test_the_doctor_sees_an_index_that_cannot_be_read_and_looks_at_the_other_models(bench):
+    promotion.promote(bench.desk(), bench.image(), PRODUCTION, "one")
+    bench.registry.untag(bench.model, "production")
+    damaged = bench.registry.root / "a-model" / "index.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    (first, _), (second, _) = stage_faults(bench.desk())
+    assert first.startswith("a-model: its stages cannot be read")
+    assert second == f"{bench.model}:production was removed by hand"
+
+
 def test_what_the_policy_adopts_needs_no_word(bench):
     promotion.promote(bench.desk(), bench.image(), PRODUCTION, "one")
     found = bench.image()
