@@ -142,8 +142,8 @@ def _ask(desk: Desk, image: Image, stage: Stage, why: str) -> None:
 
 
 def _open(database: Database[Document], query: Document) -> list[Document]:
-    """Return the newest requests after which their stage has not moved."""
-    asked = database[COLLECTION].find(query | {"kind": ASKED}).sort(NEWEST_FIRST).limit(MOST_OPEN)
+    """Return the newest requests after which their stage has not moved, however many that are closed are newer."""
+    asked = database[COLLECTION].find(query | {"kind": ASKED}).sort(NEWEST_FIRST)
     moved: dict[tuple[str, str], Document | None] = {}
     still = []
     for request in asked:
@@ -153,6 +153,8 @@ def _open(database: Database[Document], query: Document) -> list[Document]:
         last = moved[place]
         if last is None or place_of(request) > place_of(last):
             still.append(request)
+        if len(still) == MOST_OPEN:
+            break
     return still
 
 

@@ -145,6 +145,15 @@ def test_a_stage_that_moves_closes_what_was_asked(bench):
     assert [each.version for each in pending(bench)] == [str(image.version)]
 
 
+def test_an_open_request_is_shown_however_many_newer_ones_were_closed(bench, monkeypatch):
+    waits, moved = bench.image(), bench.image()
+    asked(bench, waits)
+    approvals._ask(bench.desk(), moved, Stage.STAGING, "soon")
+    promote(bench, moved, stage=Stage.STAGING)
+    monkeypatch.setattr(approvals, "MOST_OPEN", 1)
+    assert [waiting.digest for waiting in pending(bench)] == [waits.digest]
+
+
 def test_what_was_asked_for_a_stage_of_another_model_stays(bench):
     asked(bench, bench.image())
     assert approvals.pending(bench.database, Promotion(approvals=1), "other") == []
