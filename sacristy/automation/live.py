@@ -128,7 +128,8 @@ def watch(
     found, ready_at, said_at = Counted(), began, began
     while True:
         at = now()
-        ready_at = at if route.idle_s or is_ready(route.url) else ready_at  # a stage may be asleep: no fault
+        here = _route(settings, model) or route  # an instance that was replaced has another address
+        ready_at = at if here.idle_s or is_ready(here.url) else ready_at  # a stage may be asleep: no fault
         try:
             found = read_counts(database, model, route.version, began).since(before)
         except PyMongoError as error:

@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -50,8 +51,8 @@ def settings(tmp_path):
     return Settings(project=tmp_path, home=tmp_path)
 
 
-def deployed(settings, version):
-    route = {"url": "http://nowhere", "version": version, "digest": f"sha256:{version}", "run": 1, "target": "process"}
+def deployed(settings, version, url="http://nowhere"):
+    route = {"url": url, "version": version, "digest": f"sha256:{version}", "run": 1, "target": "process"}
     models = {"news": {"production": {**route, "instance": "i"}}}
     settings.routes_file.write_text(json.dumps({"models": models}))
 
@@ -91,6 +92,15 @@ def test_another_version_in_its_place_ends_the_watch(monkeypatch, settings):
     deployed(settings, "7")
     seen = watch(monkeypatch, settings, Database({}), minutes=60, sleep=lambda _: deployed(settings, "8"))
     assert seen.verdict is Verdict.SUPERSEDED
+
+
+def test_an_instance_that_was_replaced_is_asked_at_its_new_address(monkeypatch, settings):
+    deployed(settings, "7", "http://old")
+    times = (datetime(2026, 1, 2, tzinfo=UTC) + timedelta(seconds=4 * place) for place in range(99))
+    monkeypatch.setattr(live, "now", lambda: next(times))
+    monkeypatch.setattr(live, "is_ready", lambda url: url == "http://new")
+    moved = {"sleep": lambda _: deployed(settings, "7", "http://new")}
+    assert live.watch(settings, Database({}), "news", LIMITS, 0.5, **moved).verdict is Verdict.KEPT
 
 
 def test_nothing_in_production_is_told(monkeypatch, settings):
