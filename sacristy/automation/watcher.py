@@ -151,7 +151,7 @@ class Watcher:
         return request
 
     def _follow_stream(self, stopped: Callable[[], bool]) -> None:
-        """Handle tagged runs as the stream brings them, for EVERY_S; remember the place after each."""
+        """Handle tagged runs as the stream brings them, for EVERY_S; remember the place after each, and at the end."""
         until = time.monotonic() + EVERY_S
         for run in self._tagged(lambda: stopped() or time.monotonic() > until):
             self.handle(run)
@@ -168,15 +168,22 @@ class Watcher:
                     change = stream.try_next()
                     if change is not None:
                         yield change["documentKey"]["_id"]
-                    if stream.resume_token != place:
-                        place = stream.resume_token
-                        tokens.update_one({"_id": TOKEN_ID}, {"$set": {"place": place, "at": now()}}, upsert=True)
+                    if change is not None or place is None:
+                        place = self._remember(stream.resume_token)
+                # Not at each look: every write in the database moves the place on, this one too.
+                self._remember(stream.resume_token)
         except OperationFailure as error:
             if place is None or error.code in NOT_ALLOWED:
                 raise
             # The oplog went on without us, or that is no place: the reconciliation that follows finds what was missed.
             log.warning("the place in the change stream is lost (%s); reconciling instead", error.code)
             tokens.delete_one({"_id": TOKEN_ID})
+
+    def _remember(self, place: Any) -> Any:
+        """Keep the place in the change stream, if it has one yet, and return it."""
+        if place is not None:
+            self.database[TOKENS].update_one({"_id": TOKEN_ID}, {"$set": {"place": place, "at": now()}}, upsert=True)
+        return place
 
 
 def tags_of(run: RunRecord) -> list[str]:
