@@ -56,6 +56,10 @@ class Search:
     _run: Any = None
     _noted: int = -1
 
+    def __post_init__(self) -> None:
+        """Remember what failed before: whoever goes on may have mended the cause."""
+        self._failed_before = self.trials.count("FAILED")
+
     def run(self, watch: Watch) -> Outcome:
         """Run it to its end, as a Sacred run. Raises SearchFailed; interrupted, its trials end well first."""
         experiment: Any = sacristy.experiment(self.plan.model)
@@ -124,7 +128,7 @@ class Search:
     def _hopeless(self) -> bool:
         """Say whether nothing but failures came of the first trials: the others would do no better."""
         failed = self.trials.count("FAILED")
-        return failed >= HOPELESS and failed == len(self.trials.over())
+        return failed - self._failed_before >= HOPELESS and failed == len(self.trials.over())
 
     def _record(self, event: dict[str, Any], trial: Trial) -> None:
         """Write down what an event changed."""

@@ -11,6 +11,7 @@ from sacristy.project import Model
 from sacristy.search import driving
 from sacristy.search.following import Following
 from sacristy.search.plan import for_driver, make_plan, plan_of
+from sacristy.search.running import Search
 from sacristy.search.trials import Trials
 from sacristy.settings import Settings
 
@@ -64,6 +65,24 @@ def test_a_trial_that_no_run_knows_of_is_drawn_when_the_search_goes_on():
     job = for_driver(plan, trials, search=9, parallel=2, address="", environment="e", ranks=1, folder=Path("/f"))
     assert job["new"] == [2, 5, 6]
     assert len(job["past"]) + len(job["pending"]) + len(job["new"]) == plan.trials
+
+
+def test_a_search_whose_first_trials_failed_can_go_on_once_the_cause_is_mended():
+    trials = Trials("max")
+
+    def fail(*numbers):
+        for number in numbers:
+            trials.apply({"event": "started", "trial": number, "values": {}})
+            trials.apply({"event": "ended", "trial": number, "status": "FAILED"})
+
+    first = Search(None, None, None, 1, "", trials)
+    fail(1, 2, 3)
+    assert first._hopeless()
+    again = Search(None, None, None, 1, "", trials, root=9, resumed=9)
+    trials.apply({"event": "started", "trial": 4, "values": {}})
+    assert not again._hopeless()
+    fail(4, 5, 6)
+    assert again._hopeless()
 
 
 def test_a_plan_comes_back_from_the_document_as_it_was():
