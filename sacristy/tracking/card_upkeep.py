@@ -47,11 +47,12 @@ def _curves(database: Documents, run: Document) -> dict[str, tuple[list[int], li
 
 
 def _rewrite(database: Documents, file: Any, content: bytes) -> None:
+    """Write a page over a longer or shorter one. The training's user may remove no piece, and GridFS refuses one too
+    many: a shorter page is filled with blanks."""
+    before = database["fs.files"].find_one({"_id": file}, {"length": 1}) or {}
+    content = content.ljust(before.get("length", 0))
     for number, start in enumerate(range(0, len(content), PIECE_BYTES)):
         identity = object_id(str(file), str(number))
         piece = {"files_id": file, "n": number, "data": Binary(content[start : start + PIECE_BYTES])}
         database["fs.chunks"].replace_one({"_id": identity}, piece, upsert=True)
-    # What a longer page left: the training's user may not remove it, and readers of GridFS take it only if it is empty.
-    beyond = {"files_id": file, "n": {"$gt": number}}
-    database["fs.chunks"].update_many(beyond, {"$set": {"data": Binary(b"")}})
     database["fs.files"].update_one({"_id": file}, {"$set": {"length": len(content)}})
