@@ -7,7 +7,7 @@ UNIT := tests/unit
 LOCAL := tests/local
 SERVICES := tests/services
 TWO := -q -n 2 --dist loadfile  # they wait more than they work; what a file starts is started once
-NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx and not kubernetes and not groovy and not jenkins and not compose and not ansible and not bundle and not prometheus and not ray
+NOT_HERE := not slow and not browser and not registry and not docker and not ceph and not nginx and not kubernetes and not workloads and not groovy and not jenkins and not compose and not ansible and not bundle and not prometheus and not ray
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo down clean test test-unit test-local test-services test-story test-models test-ansible test-bundle test-all test-tiers check lock

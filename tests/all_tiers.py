@@ -1,4 +1,4 @@
-"""`make test-all`: the tiers of tests that need more than the demo does, two at a time: they wait more than they work.
+"""`make test-all`: the tiers of tests that need more than the demo does, most of them two at a time.
 
 A tier is a pytest marker with what it needs. What is missing is installed where that is allowed (root on Debian). A
 tier that cannot run is named with the reason and counts as not tested; one that can run and runs no test is a failure.
@@ -48,52 +48,44 @@ class Tier:
     turn: AbstractContextManager[object] = field(default_factory=nullcontext)  # what only one at a time may have
 
 
-TIERS = (  # the longest first
-    Tier(
-        "kubernetes",
-        (
-            *(
-                "containerd",
-                "runc",
-                "iptables",
-                "ip",
-                "kubectl",
-                "zstd",
-                "gcc",
-                "docker-registry",
-                "htpasswd",
-                "openssl",
-            ),
-            *("ceph-mon", "ceph-osd", "radosgw"),
-        ),
-        (
-            *("docker.io", "iptables", "iproute2", "procps", "kubernetes-client", "zstd", "gcc", "libc6-dev"),
-            *("docker-registry", "apache2-utils", "openssl", "ceph-mon", "ceph-osd", "radosgw"),
-        ),
-        hindrance=rig.missing,
-    ),
+CLUSTER = (
+    *("containerd", "runc", "iptables", "ip", "kubectl", "zstd", "gcc", "docker-registry", "htpasswd", "openssl"),
+    *("ceph-mon", "ceph-osd", "radosgw"),
+)
+CLUSTER_PACKAGES = (
+    *("docker.io", "iptables", "iproute2", "procps", "kubernetes-client", "zstd", "gcc", "libc6-dev"),
+    *("docker-registry", "apache2-utils", "openssl", "ceph-mon", "ceph-osd", "radosgw"),
+)
+FIRST = (  # alone: a cluster works all the time
+    Tier("kubernetes", CLUSTER, CLUSTER_PACKAGES, hindrance=rig.missing),
+    Tier("groovy", ("groovy", "shellcheck", "java"), ("groovy", "shellcheck", "default-jre-headless")),
+    Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
+    Tier("prometheus", ("promtool",), ("prometheus",)),
+)
+BESIDE = (  # two at a time: they wait more than they work; the longest first
     Tier(
         "docker",
         ("dockerd", "docker", "debootstrap", "iptables"),
         ("docker.io", "debootstrap", "iptables"),
         turn=ENGINES,
     ),
+    Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
+    Tier("browser", ("chromium", "npm"), ("chromium", "npm")),
     Tier(
         "compose",
         ("docker-compose", "dockerd", "debootstrap", "iptables", "ip", "node", "npm", "chromium"),
         ("docker-compose", "docker.io", "debootstrap", "iptables", "iproute2", "nodejs", "npm", "chromium"),
         turn=ENGINES,
     ),
-    Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
     Tier("ray"),
     Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
-    Tier("browser", ("chromium", "npm"), ("chromium", "npm")),
-    Tier("groovy", ("groovy", "shellcheck", "java"), ("groovy", "shellcheck", "default-jre-headless")),
     Tier("slow"),
-    Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
-    Tier("prometheus", ("promtool",), ("prometheus",)),
+)
+LAST = (
+    Tier("workloads", CLUSTER, CLUSTER_PACKAGES, hindrance=rig.missing),
     Tier("jenkins", variables=("JENKINS_URL", "JENKINS_USER", "JENKINS_TOKEN")),
 )
+TIERS = (*FIRST, *BESIDE, *LAST)
 
 
 @dataclass(frozen=True)
@@ -111,11 +103,15 @@ class Outcome:
 def main() -> int:
     """Run every tier, print what became of each, and return 0 if none failed."""
     reasons = {tier.marker: provide(tier) or tier.hindrance() for tier in TIERS}  # Debian installs one at a time
+
+    def ran(tier: Tier) -> Outcome:
+        return run(tier, reasons[tier.marker])
+
+    outcomes = {tier.marker: ran(tier) for tier in FIRST}
     with ThreadPoolExecutor(LANES) as lanes:
-        outcomes = dict(lanes.map(lambda tier: (tier.marker, run(tier, reasons[tier.marker])), TIERS))
-    for marker, outcome in outcomes.items():
-        if outcome.again and not is_late():
-            outcomes[marker] = run_again(marker, outcome)
+        beside = dict(zip((tier.marker for tier in BESIDE), lanes.map(ran, BESIDE), strict=True))
+    outcomes |= {marker: run_again(marker, outcome) for marker, outcome in beside.items()}
+    outcomes |= {tier.marker: ran(tier) for tier in LAST}
     print("\ntiers")
     for marker, outcome in outcomes.items():
         print(f"  {marker:10} {outcome.said}")
@@ -142,7 +138,9 @@ def is_late() -> bool:
 
 
 def run_again(marker: str, before: Outcome) -> Outcome:
-    """Run what failed again, now that nothing else runs."""
+    """Run what failed again, now that nothing else runs; return what became of the tier."""
+    if not before.again or is_late():
+        return before
     outcome, printed = tested(["-m", marker, *before.again])
     print(f"\n== {marker}, what failed: {outcome.said}\n{printed}", flush=True)
     if outcome.failed:

@@ -8,7 +8,7 @@ from e2e.test_kubernetes_sleep import Gateway
 from lampshop import INSTANCE, number
 from story import Load
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.workloads, pytest.mark.timeout(600)]
 BUSY = ("replicas = 2", "replicas = 1\nmax_replicas = 3\ncpu_percent = 30\nscale_down_s = 5")
 TAINT = ("taint", "nodes", "lab2", "--overwrite")
 

@@ -15,7 +15,7 @@ from lampshop import INSTANCE, number
 
 from sacristy.settings import Role
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.workloads, pytest.mark.timeout(600)]
 IDLE_S = 4
 PATIENCE_S = 240
 SLEEPS = ("replicas = 2", f"replicas = 1\nidle_s = {IDLE_S}")

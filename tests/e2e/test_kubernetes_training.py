@@ -18,7 +18,7 @@ from thin import push_environment
 
 from sacristy.settings import Role
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.workloads, pytest.mark.timeout(600)]
 PLACE = ("--namespace", "sacristy-trials")
 
 

@@ -18,7 +18,7 @@ from story import ROOT
 
 from sacristy.images.manifest import PART
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.workloads, pytest.mark.timeout(600)]
 TOML = "models/lamp/model.toml"
 STAGING, PRODUCTION = ("--namespace", "sacristy-staging"), ("--namespace", "sacristy-production")
 NOBODY = 65532
