@@ -14,12 +14,13 @@ import psutil
 from sacristy.commands import follow
 from sacristy.gateway.errands import ENDED, RUNNER, WHAT, Errand, write
 from sacristy.gateway.orders import START
+from sacristy.processes import after_boot_s
 
 
 def carry_out(folder: Path) -> int:
     """Run the commands of an errand one after another, until one fails, and return the last code."""
     started = time.monotonic()
-    write(folder / RUNNER, {"pid": os.getpid(), "started": psutil.Process().create_time()})
+    write(folder / RUNNER, {"pid": os.getpid(), "after_boot_s": after_boot_s(psutil.Process())})
     errand = Errand(**json.loads((folder / WHAT).read_text()))
     code = 1
     try:

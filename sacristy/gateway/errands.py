@@ -8,6 +8,7 @@ themselves may be killed at any point (release/moves.py).
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ import psutil
 from sacristy.commands import detach
 from sacristy.errors import InvalidName, UnknownErrand
 from sacristy.gateway.orders import Order, Words
+from sacristy.processes import after_boot_s
 from sacristy.settings import Settings
 
 ID = re.compile(r"[0-9a-f]{32}")
@@ -160,7 +162,7 @@ def _lives(folder: Path) -> bool:
     if runner is None:
         return time.time() - (folder / WHAT).stat().st_mtime < STARTS_WITHIN_S
     try:
-        return bool(abs(psutil.Process(runner["pid"]).create_time() - runner["started"]) < 1)
+        return bool(abs(after_boot_s(psutil.Process(runner["pid"])) - runner.get("after_boot_s", math.nan)) < 1)
     except psutil.NoSuchProcess:
         return (folder / ENDED).exists()
 

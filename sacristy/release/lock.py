@@ -19,6 +19,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from sacristy.errors import ReleaseLocked
+from sacristy.processes import after_boot_s
 
 Document = dict[str, Any]
 COLLECTION = "locks"
@@ -71,7 +72,7 @@ def _lease(action: str, owner: str) -> Document:
         "owner": owner,
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "after_boot_s": _after_boot_s(psutil.Process()),
+        "after_boot_s": after_boot_s(psutil.Process()),
         "token": os.urandom(12).hex(),
     }
 
@@ -102,14 +103,9 @@ def _is_abandoned(held: Document) -> bool:
     if held["host"] != socket.gethostname():
         return False
     try:
-        return bool(abs(_after_boot_s(psutil.Process(held["pid"])) - held.get("after_boot_s", math.nan)) > 1)
+        return bool(abs(after_boot_s(psutil.Process(held["pid"])) - held.get("after_boot_s", math.nan)) > 1)
     except psutil.NoSuchProcess:
         return True
-
-
-def _after_boot_s(process: psutil.Process) -> float:
-    """Return when a process began, counted from the start of the machine: that stays when its clock is set."""
-    return float(process.create_time() - psutil.boot_time())
 
 
 def _locked(name: str, held: Document) -> ReleaseLocked:

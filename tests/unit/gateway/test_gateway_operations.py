@@ -297,7 +297,7 @@ def test_an_errand_tells_how_it_ended(settings: Settings, begun: Begun) -> None:
     errands.begin(settings, IDENTITY, given.title, given.order, "ana")
     folder = Path(begun[0][3])
     assert errands.report(settings, IDENTITY).state == "running"
-    errands.write(folder / "runner.json", {"pid": 2**22 + 1, "started": 0.0})
+    errands.write(folder / "runner.json", {"pid": 2**22 + 1, "after_boot_s": 0.0})
     assert errands.report(settings, IDENTITY).state == "lost"
     errands.write(folder / "ended.json", {"code": 1, "took_s": 2.5})
     assert errands.report(settings, IDENTITY).state == "failed"
