@@ -47,7 +47,9 @@ class Engine:
         self.host = f"unix://{folder}/docker.sock"
         self.environment = {"DOCKER_HOST": self.host}
         places = ["--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"]
-        argv = [*within, "dockerd", *map(str, places), "--host", self.host, "--bip", f"{BRIDGE}/24"]
+        # where the tests are killed it ends with its containers, so that the next engine finds its network free
+        argv = ["setpriv", "--pdeathsig", "TERM", *within, "dockerd", *map(str, places)]
+        argv += ["--host", self.host, "--bip", f"{BRIDGE}/24"]
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 30

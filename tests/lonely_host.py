@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import leftovers
+
 
 def free_net() -> str:
     """Return the first three numbers of a network that this machine does not have."""
@@ -25,6 +27,7 @@ class Host:
     """
 
     def __init__(self, names: Sequence[str], *, cut: bool = False) -> None:
+        leftovers.clear_hosts()
         self.name = f"sacristy-{os.getpid()}"
         net = free_net()  # .1 is this machine, .2 the host
         self.address = f"{net}.2"
@@ -38,7 +41,6 @@ class Host:
             ("filter", "FORWARD", "-i", self.outside, "-j", "DROP"),
             ("filter", "INPUT", "-i", self.outside, "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP"),
         )
-        self._rules = none if cut else way_out
         self.folder = Path("/etc/netns") / self.name
         self.folder.mkdir(parents=True)
         (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{self.address} {' '.join(names)}\n")
@@ -54,7 +56,7 @@ class Host:
         ):
             _ip("-n", self.name, *words)
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-        for table, *rule in self._rules:
+        for table, *rule in none if cut else way_out:
             subprocess.run(["iptables", "-t", table, "-I", *rule], check=True)
 
     @property
@@ -69,13 +71,8 @@ class Host:
 
     def close(self) -> None:
         """Take all of it away. What ran in it has ended."""
-        for table, *rule in self._rules:
-            subprocess.run(["iptables", "-t", table, "-D", *rule], check=False)
-        _ip("netns", "delete", self.name)
-        _ip("link", "delete", self.outside, check=False)
-        (self.folder / "hosts").unlink()
-        self.folder.rmdir()
+        leftovers.clear_host(self.name, self.outside)
 
 
-def _ip(*words: str, check: bool = True) -> None:
-    subprocess.run(["ip", *words], check=check, capture_output=not check)
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)

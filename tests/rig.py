@@ -9,10 +9,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import leftovers
+
 ROOT = Path(__file__).parents[1]
 PROGRAMS = ("containerd", "runc", "iptables", "ip", "openssl", "zstd", "kubectl", "docker-registry", "htpasswd")
 NODE = "10.250.0.1"  # this machine, as pods see it
 STARTING_S = 240  # the first start unpacks the binaries
+PREFIX = "sacristy-rig"  # of the folder that a rig's folder lies in
+OWNER = Path("/sys/class/net/k8s0/ifalias")  # up.sh writes there which folder's rig is up
 
 
 def place():
@@ -37,7 +41,12 @@ class Rig:
 
     def __init__(self, folder):
         self.folder = folder
-        self._run(place() / "up.sh", folder, "--nodes", "2", "--metrics", timeout=STARTING_S)
+        self._clear()
+        try:
+            self._run(place() / "up.sh", folder, "--nodes", "2", "--metrics", timeout=STARTING_S)
+        except BaseException:
+            self.close()
+            raise
         self.kubeconfig = folder / "admin.conf"
 
     def trust(self, registry, certificate):
@@ -84,6 +93,12 @@ class Rig:
 
     def close(self):
         self._run(place() / "down.sh", self.folder, timeout=120, check=False)
+
+    def _clear(self):
+        """Take down the rig of tests that were killed: the next one would be refused for it."""
+        owner = OWNER.read_text().strip() if OWNER.exists() else ""
+        if owner and leftovers.is_abandoned(owner, PREFIX):
+            self._run(place() / "down.sh", owner, timeout=120)
 
     def _run(self, *argv, timeout=120, check=True, text_in=None):
         done = subprocess.run(

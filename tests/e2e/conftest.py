@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import composed
+import leftovers
 import pytest
 import rig
 from engine import BASE
@@ -61,7 +62,7 @@ def shop(request, tmp_path_factory):
     if reason:
         pytest.skip(reason)
     server, database = (request.getfixturevalue(name) for name in ("one_server", "mongod"))
-    with tempfile.TemporaryDirectory(prefix="sacristy-rig-") as place:  # short: sockets lie in it
+    with tempfile.TemporaryDirectory(prefix=leftovers.own(rig.PREFIX)) as place:  # short: sockets lie in it
         cluster = rig.Rig(Path(place) / "run")
         try:
             folder = tmp_path_factory.mktemp("clustered") / "project"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import leftovers
 import pytest
 from carried import bare_environment, set_up
 from engine import BASE, Engine
@@ -23,6 +24,7 @@ class Site:
         self.folder, self.name = folder, f"cut-{os.getpid()}"
         self.project = folder / "project"
         folder.mkdir()
+        leftovers.clear_hosts()
         for words in (("netns", "add", self.name), ("-n", self.name, "link", "set", "lo", "up")):
             subprocess.run(["ip", *words], check=True)
         self.engine = Engine(folder / "engine", ("nsenter", f"--net=/run/netns/{self.name}"))

@@ -45,7 +45,7 @@ class Mongod:
         (folder / "key").write_text(secrets.token_hex(64))
         (folder / "key").chmod(0o400)
         arguments = ["--auth", "--replSet", REPLICA_SET, "--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.25"]
-        places = ["--dbpath", folder / "data", "--keyFile", folder / "key", "--port", self.port]
+        places = ["--dbpath", folder / "data", "--keyFile", folder / "key", "--port", self.port, "--nounixsocket"]
         self._command = [program, *arguments, *map(str, places), "--setParameter", "diagnosticDataCollectionEnabled=0"]
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: dict[Role, pymongo.MongoClient[dict[str, object]]] = {}
