@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from sacristy.errors import BadAnswer, InstanceCrashed, SacristyError
+from sacristy.errors import BadAnswer, ImageNotFound, InstanceCrashed, InvalidImage, WeightsDamaged
 from sacristy.model_file import Gates
 from sacristy.release import scores
 from sacristy.release.ending import status_when_ended
@@ -31,6 +31,9 @@ LATENCY_REQUESTS = 200
 WARM_UP_REQUESTS = 20
 AT_THE_SAME_TIME = 8  # invalid requests
 REQUEST_TIMEOUT_S = 30.0
+# What keeps a version from being compared for good. An engine that is away or a cluster without room does not: whoever
+# passed then would have been compared with nothing.
+FAULTS_OF_A_VERSION = (InstanceCrashed, BadAnswer, ImageNotFound, InvalidImage, WeightsDamaged)
 
 
 @dataclass
@@ -70,6 +73,7 @@ def judge(trial: Trial, progress: Progress = lambda _: None) -> Verdict:
     """Start the image in an instance of its own, ask it every check, and stop it whatever happens.
 
     A failed check is part of the verdict, never an exception. If the image does not get ready, nothing else is asked.
+    Raises what keeps instances from being started, such as ClusterAway: there is no verdict then.
     """
     start, at = time.monotonic(), now()
     checks: list[Check] = []
@@ -144,7 +148,7 @@ def measure_score(trial: Trial) -> Outcome:
         return Outcome(True, f"{found:.4f}", limit)
     try:
         theirs = _score_of_rival(trial, trial.rival)
-    except SacristyError as error:  # a version that does not even run cannot hold up the one that mends it
+    except FAULTS_OF_A_VERSION as error:  # one that does not even run cannot hold up the one that mends it
         return Outcome(True, f"{found:.4f}", f"{limit}; not compared, {trial.rival} does not answer: {error}")
     trial.figures[f"{gates.metric}_of_rival"] = theirs
     limit += f", and within {gates.margin:g} of {trial.rival} ({theirs:.4f})"
