@@ -14,10 +14,11 @@ from sacristy.images.archive import import_archive
 from sacristy.images.copy import CopyReport, Progress, copy_image
 from sacristy.images.manifest import BASE, Descriptor, Json, descriptor
 from sacristy.images.registry import Registry
-from sacristy.images.wheelhouse import Variant, fill, lock_name
+from sacristy.images.wheelhouse import Variant, fill, lock_name, place_of
 from sacristy.project import Model
 from sacristy.settings import Settings
 from sacristy.tracking.runs import RunRecord
+from sacristy.turns import turn
 
 DOCKERFILE = Path("deploy") / "images" / "serving" / "Dockerfile"
 PREFIX = "env-"
@@ -77,22 +78,24 @@ def build_environment(
     """Build the environment image of a model's lock with the Docker engine, and bring it into a registry.
 
     The tag `cpu` or `cuda` (with `-train`) is moved to it. Raises ImageNotInEngine, LocalWheelMissing, CommandFailed,
-    ProgramMissing, or what the registry raises.
+    ProgramMissing, StillTaken (another process builds the same), or what the registry raises.
     """
     named = base or settings.serving_base
     found = engine.find_image(named)
-    progress("fetching wheels")
-    wheelhouse = fill(settings, model.lock, variant, train=train)
-    repository = repository_of(lock_name(model.lock))
-    tag = tag_of(variant, train=train)
-    progress(f"building {repository}:{tag}")
-    arguments = build_arguments(named, found, model, variant, repository)
-    engine.build_image(wheelhouse, settings.project / DOCKERFILE, f"{repository}:{tag}", arguments)
-    with tempfile.TemporaryDirectory(dir=wheelhouse) as folder:
-        archive = Path(folder) / "image.tar"
-        engine.save_image(f"{repository}:{tag}", archive)
-        digest = import_archive(archive, registry, repository, progress)
-    registry.tag(repository, tag, digest)
+    repository, tag = repository_of(lock_name(model.lock)), tag_of(variant, train=train)
+    folder = place_of(settings, model.lock, variant, train=train)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with turn(folder.with_name(f"{folder.name}.lock"), f"the environment image {repository}:{tag}"):
+        progress("fetching wheels")
+        fill(folder, settings, model.lock, variant, train=train)
+        progress(f"building {repository}:{tag}")
+        arguments = build_arguments(named, found, model, variant, repository)
+        engine.build_image(folder, settings.project / DOCKERFILE, f"{repository}:{tag}", arguments)
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            archive = Path(place) / "image.tar"
+            engine.save_image(f"{repository}:{tag}", archive)
+            digest = import_archive(archive, registry, repository, progress)
+        registry.tag(repository, tag, digest)
     return open_base(registry, repository, digest)
 
 

@@ -29,8 +29,13 @@ class Variant(StrEnum):
     CUDA = "cuda"
 
 
-def fill(settings: Settings, lock: Path, variant: Variant, *, train: bool = False) -> Path:
-    """Return a folder with wheels/: the locked wheels, the requirements with their hashes, and a pip.
+def place_of(settings: Settings, lock: Path, variant: Variant, *, train: bool = False) -> Path:
+    """Return the folder that belongs to a lock: one process at a time may fill it and use what is there."""
+    return settings.home / "wheelhouse" / f"{lock_name(lock)}-{variant}{'-train' if train else ''}"
+
+
+def fill(folder: Path, settings: Settings, lock: Path, variant: Variant, *, train: bool = False) -> None:
+    """Fill a folder's wheels/: the locked wheels, the requirements with their hashes, and a pip.
 
     Filled anew each time; pip's own cache keeps that short. Raises CommandFailed or LocalWheelMissing.
     """
@@ -39,7 +44,6 @@ def fill(settings: Settings, lock: Path, variant: Variant, *, train: bool = Fals
     local = local_wheels(given.get("PIP_FIND_LINKS", "")) if variant is Variant.CPU else {}
     if variant is Variant.CPU:
         require_cpu_build(content, local)
-    folder = settings.home / "wheelhouse" / f"{lock_name(lock)}-{variant}{'-train' if train else ''}"
     wheels = folder / WHEELS
     with writing(folder):
         shutil.rmtree(folder, ignore_errors=True)
@@ -50,7 +54,6 @@ def fill(settings: Settings, lock: Path, variant: Variant, *, train: bool = Fals
     environment = given | {"PIP_FIND_LINKS": find_links(folder / LINKS, variant, given)}
     for name in (REQUIREMENTS, PIP):
         run(download_command(wheels / name, wheels), environment=environment)
-    return folder
 
 
 def lock_name(lock: Path) -> str:

@@ -22,5 +22,6 @@ def sparkline(values: Sequence[float], width: int = 24) -> str:
 def _bar(value: float, low: float, high: float) -> str:
     if not math.isfinite(value):
         return " "
-    share = (value - low) / (high - low) if high > low else 0.5
+    # halves: the distance of two finite values can be infinite
+    share = (value / 2 - low / 2) / (high / 2 - low / 2) if high / 2 > low / 2 else 0.5
     return BARS[min(int(share * len(BARS)), len(BARS) - 1)]

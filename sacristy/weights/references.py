@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from sacristy.settings import Settings
 from sacristy.tracking.database import Documents
@@ -22,8 +23,7 @@ def run_weights(database: Documents) -> Iterator[tuple[str, str]]:
     """
     wanted = {"sacristy.weights.digest": 1}
     for run in database.runs.find({"sacristy.weights.0": {"$exists": True}}, wanted):
-        for file in run["sacristy"]["weights"]:
-            yield f"run {run['_id']}", file["digest"]
+        yield from ((f"run {run['_id']}", digest) for digest in _digests(run["sacristy"]["weights"]))
     unfinished = {f"sacristy.{CHECKPOINT}": {"$exists": True}, "status": {"$ne": "COMPLETED"}}
     for run in database.runs.find(unfinished, {f"sacristy.{CHECKPOINT}.files.digest": 1}):
         for file in run["sacristy"][CHECKPOINT]["files"]:
@@ -39,8 +39,14 @@ def journal_weights(settings: Settings) -> Iterator[tuple[str, str]]:
         with suppress(FileNotFoundError), (folder / EVENTS).open("rb") as lines:
             for line in lines:
                 if line.startswith(NOTED) and line.endswith(b"\n"):  # else a kill cut it short
-                    for file in json.loads(line)["value"]:
-                        yield f"journal {folder.name}", file["digest"]
+                    yield from ((f"journal {folder.name}", digest) for digest in _digests(json.loads(line)["value"]))
+
+
+def _digests(files: Any) -> Iterator[str]:
+    """Yield the digests of files: a script may have noted anything else under that name, which refers to nothing."""
+    for file in files if isinstance(files, list) else ():
+        if isinstance(file, dict) and isinstance(digest := file.get("digest"), str):
+            yield digest
 
 
 def by_digest(pairs: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
