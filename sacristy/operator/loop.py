@@ -81,6 +81,7 @@ class Operator:
         self._routes = RoutesCache(yards[default].settings.routes_file)
         self._surveyed = clock() - SURVEY_S
         self._faults: dict[str, str] = {}
+        self._repaired: dict[Key, str] = {}  # what was found wrong with stages, until they are found well
         self._led = False
         self.outcomes: deque[tuple[Task, str]] = deque(maxlen=REMEMBERED)
 
@@ -166,9 +167,12 @@ class Operator:
         found: dict[str, str] = {}
         for target, served in by_target.items():
             try:
-                found |= self.yards[target].target.faults(served)
+                there = self.yards[target].target.faults(served)
             except (SacristyError, KeyError) as error:  # a target that cannot be asked is no reason to deploy
                 log.warning("%s: %s", target, error)
+                continue
+            found |= there
+            self._forgive({(each.image.model, Stage(each.stage)) for each in served if each.instance not in there})
         return found
 
     def _begin(self, task: Task, routes: Mapping[str, Mapping[str, Route]]) -> bool:
@@ -187,7 +191,7 @@ class Operator:
             if told() or not self.lease.held:
                 raise Ending
             result = self._do(yard, task)
-            self._patience(task).succeeded(task.key)
+            self._worked(task)
         except Ending:
             result = "left"
             log.info("%s:%s is left to whoever acts next", task.model, task.stage)
@@ -217,6 +221,22 @@ class Operator:
             self.watch.wishes[task.key] = made.image.digest
         log.info("%s:%s is %s", task.model, task.stage, made.image)
         return "done" if made.changed else "unchanged"
+
+    def _worked(self, task: Task) -> None:
+        """Forget a stage's failures; but a repair of what was repaired, and not found well since, had no effect."""
+        if task.do is Do.REPAIR and self._repaired.get(task.key) == task.why:
+            log.warning("%s:%s: the repair has no effect: %s", task.model, task.stage, task.why)
+            self.patience.failed(task.key, task.digest, self._clock())
+            return
+        self._patience(task).succeeded(task.key)
+        if task.do is Do.REPAIR:
+            self._repaired[task.key] = task.why
+
+    def _forgive(self, well: Set[Key]) -> None:
+        """Repair stages that are well at once when something is found wrong with them again."""
+        for key in well & self._repaired.keys():
+            del self._repaired[key]
+            self.patience.succeeded(key)
 
     def _patience(self, task: Task) -> Patience:
         """A version that does not come up is no reason to let the one before it sleep, nor a canary for a repair."""

@@ -24,7 +24,7 @@ class World:
 
     def __init__(self, routes_file):
         self.now, self.leads, self.faulty, self.records, self.performed = 1000.0, True, {}, [], []
-        self.fails = None
+        self.fails, self.in_vain = None, False
         settings = SimpleNamespace(routes_file=routes_file)
         target = SimpleNamespace(
             faults=lambda served: {
@@ -54,7 +54,8 @@ class World:
         if self.fails:
             raise self.fails
         self.route(task.digest)
-        self.faulty.clear()
+        if not self.in_vain:
+            self.faulty.clear()
         return Deployment(Image("news", Version(1), 1, task.digest), task.stage, changed=True, url="")
 
     def turns(self, count):
@@ -101,6 +102,20 @@ def test_what_was_changed_by_hand_is_repaired_once(world):
     world.faulty[f"news-production-1.{OLD[7:15]}"] = "Service news is gone"
     (task,) = world.turns(30)
     assert (task.do, task.why) == (Do.REPAIR, "Service news is gone")
+
+
+def test_a_repair_without_effect_is_repeated_ever_more_seldom_until_all_is_well(world):
+    world.turns(1)
+    world.in_vain = True
+    world.faulty[f"news-production-1.{OLD[7:15]}"] = "Service news is gone"
+    assert 4 <= len(world.turns(150)) <= 7
+    assert world.operator.patience.failing == 1
+    world.in_vain = False
+    world.faulty.clear()
+    before = len(world.turns(11))
+    assert world.operator.patience.failing == 0
+    world.faulty[f"news-production-1.{OLD[7:15]}"] = "Service news is gone"
+    assert len(world.turns(11)) == before + 1
 
 
 def test_a_version_that_fails_is_tried_again_ever_more_seldom(world):
