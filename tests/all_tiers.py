@@ -17,8 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from xml.etree import ElementTree
@@ -26,11 +25,9 @@ from xml.etree import ElementTree
 import rig
 
 SOME_FAILED, NO_TESTS_RAN = 1, 5
-LANES = 2
 ROOT = Path(__file__).parents[1]
 
-
-ENGINES, PRINTING = Lock(), Lock()  # two Docker engines would have the same addresses
+PRINTING = Lock()
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,6 @@ class Tier:
     packages: Sequence[str] = ()
     variables: Sequence[str] = ()
     hindrance: Callable[[], str] = str  # says why it cannot run, or nothing
-    turn: AbstractContextManager[object] = field(default_factory=nullcontext)  # what only one at a time may have
 
 
 CLUSTER = (
@@ -62,30 +58,29 @@ FIRST = (  # alone: a cluster works all the time
     Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
     Tier("prometheus", ("promtool",), ("prometheus",)),
 )
-BESIDE = (  # two at a time: they wait more than they work; the one engine serves compose, then docker
-    Tier(
-        "compose",
-        ("docker-compose", "dockerd", "debootstrap", "iptables", "ip", "node", "npm", "chromium"),
-        ("docker-compose", "docker.io", "debootstrap", "iptables", "iproute2", "nodejs", "npm", "chromium"),
-        turn=ENGINES,
+BESIDE = (  # at the same time, one after another in each row: they wait more than they work
+    (
+        Tier(
+            "compose",
+            ("docker-compose", "dockerd", "debootstrap", "iptables", "ip", "node", "npm", "chromium"),
+            ("docker-compose", "docker.io", "debootstrap", "iptables", "iproute2", "nodejs", "npm", "chromium"),
+        ),
+        # two Docker engines would have the same addresses: never beside compose
+        Tier("docker", ("dockerd", "docker", "debootstrap", "iptables"), ("docker.io", "debootstrap", "iptables")),
     ),
-    Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
-    Tier("browser", ("chromium", "npm"), ("chromium", "npm")),
-    Tier("ray"),
-    Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
-    Tier("slow"),
-    Tier(
-        "docker",
-        ("dockerd", "docker", "debootstrap", "iptables"),
-        ("docker.io", "debootstrap", "iptables"),
-        turn=ENGINES,
+    (
+        Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
+        Tier("browser", ("chromium", "npm"), ("chromium", "npm")),
+        Tier("ray"),
+        Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
+        Tier("slow"),
     ),
 )
 LAST = (
     Tier("workloads", CLUSTER, CLUSTER_PACKAGES, hindrance=rig.missing),
     Tier("jenkins", variables=("JENKINS_URL", "JENKINS_USER", "JENKINS_TOKEN")),
 )
-TIERS = (*FIRST, *BESIDE, *LAST)
+TIERS = (*FIRST, *(tier for row in BESIDE for tier in row), *LAST)
 
 
 @dataclass(frozen=True)
@@ -107,11 +102,14 @@ def main() -> int:
     def ran(tier: Tier) -> Outcome:
         return run(tier, reasons[tier.marker])
 
-    outcomes = {tier.marker: ran(tier) for tier in FIRST}
-    with ThreadPoolExecutor(LANES) as lanes:
-        beside = dict(zip((tier.marker for tier in BESIDE), lanes.map(ran, BESIDE), strict=True))
-    outcomes |= {marker: run_again(marker, outcome) for marker, outcome in beside.items()}
-    outcomes |= {tier.marker: ran(tier) for tier in LAST}
+    def one_by_one(row: Sequence[Tier]) -> dict[str, Outcome]:
+        return {tier.marker: ran(tier) for tier in row}
+
+    outcomes = one_by_one(FIRST)
+    with ThreadPoolExecutor(len(BESIDE)) as rows:
+        for beside in list(rows.map(one_by_one, BESIDE)):
+            outcomes |= {marker: run_again(marker, outcome) for marker, outcome in beside.items()}
+    outcomes |= one_by_one(LAST)
     print("\ntiers")
     for marker, outcome in outcomes.items():
         print(f"  {marker:10} {outcome.said}")
@@ -122,11 +120,10 @@ def run(tier: Tier, reason: str = "") -> Outcome:
     """Run one tier, if there is no reason against it, and print what it printed when it is at its end."""
     if reason:
         return Outcome(f"not run: {reason}")
-    with tier.turn:
-        if is_late():
-            return Outcome("not run: there was no time left for it (SACRISTY_TESTS_UNTIL)")
-        print(f"== {tier.marker}: running", flush=True)
-        outcome, printed = tested(["-m", tier.marker, *places(tier.marker)])
+    if is_late():
+        return Outcome("not run: there was no time left for it (SACRISTY_TESTS_UNTIL)")
+    print(f"== {tier.marker}: running", flush=True)
+    outcome, printed = tested(["-m", tier.marker, *places(tier.marker)])
     with PRINTING:
         print(f"\n== {tier.marker}: {outcome.said}\n{printed}", flush=True)
     return outcome
@@ -139,7 +136,7 @@ def is_late() -> bool:
 
 def run_again(marker: str, before: Outcome) -> Outcome:
     """Run what failed again, now that nothing else runs; return what became of the tier."""
-    if not before.again or is_late():
+    if not before.again:  # late or not: without another try the whole run has failed
         return before
     outcome, printed = tested(["-m", marker, *before.again])
     print(f"\n== {marker}, what failed: {outcome.said}\n{printed}", flush=True)

@@ -4,36 +4,43 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import leftovers
 import pytest
-from lonely_host import Host
 
 pytestmark = [
     pytest.mark.compose,
     pytest.mark.skipif(os.geteuid() != 0, reason="a host of the tests' own needs root"),
 ]
-MAKES = "from lonely_host import Host; h = Host(['x.test']); print(h.name, h.outside, flush=True); input()"
+MAKES = "from lonely_host import Host; h = Host(['x.test']); print(h.name, h.outside, flush=True); input(); h.close()"
+
+
+@contextmanager
+def host():
+    """A process that has made a host: the process, and the host's name and link."""
+    with subprocess.Popen(
+        [sys.executable, "-c", MAKES],
+        cwd=Path(leftovers.__file__).parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as maker:
+        yield maker, *maker.stdout.readline().split()
+        if maker.poll() is None:
+            maker.communicate("\n")
 
 
 def test_the_host_of_killed_tests_goes_and_that_of_living_ones_stays():
-    tests = Path(leftovers.__file__).parent
-    with subprocess.Popen(
-        [sys.executable, "-c", MAKES], cwd=tests, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as maker:
-        name, link = maker.stdout.readline().split()
-        mine = Host(["y.test"])
-        try:
-            assert traces(name, link) == [True] * 4
-            maker.send_signal(signal.SIGKILL)
-            maker.wait()
-            leftovers.clear_hosts()
-            assert traces(name, link) == [False] * 4
-            assert traces(mine.name, mine.outside) == [True] * 4
-        finally:
-            mine.close()
-    assert traces(mine.name, mine.outside) == [False] * 4
+    with host() as (killed, *its), host() as (_, *others):
+        assert traces(*its) == [True] * 4
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        leftovers.clear_hosts()
+        assert traces(*its) == [False] * 4
+        assert traces(*others) == [True] * 4
+    assert traces(*others) == [False] * 4
 
 
 def traces(name, link):
