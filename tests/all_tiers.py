@@ -69,11 +69,11 @@ BESIDE = (  # at the same time, one after another in each row: they wait more th
         Tier("docker", ("dockerd", "docker", "debootstrap", "iptables"), ("docker.io", "debootstrap", "iptables")),
     ),
     (
+        Tier("slow"),  # beside compose's builds: it takes the whole machine, and models are judged by their latency
         Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
         Tier("browser", ("chromium", "npm"), ("chromium", "npm")),
         Tier("ray"),
         Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
-        Tier("slow"),
     ),
 )
 LAST = (
