@@ -14,7 +14,7 @@ from story import Load
 
 from sacristy.images.signature import attach, keys_of
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.workloads, pytest.mark.timeout(600)]
 SERVE = "models/lamp/serve.py"
 WINDOW_S, LONG_S = 8, 36000
 LIMITS = (
