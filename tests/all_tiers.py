@@ -4,7 +4,8 @@ A tier is a pytest marker with what it needs. What is missing is installed where
 tier that cannot run is named with the reason and counts as not tested; one that can run and runs no test is a failure.
 What fails beside another tier is run again when nothing else runs, and named in the end whatever becomes of it.
 
-SACRISTY_TESTS_UNTIL (seconds since 1970): no tier begins after that. What there was no time for counts as not tested.
+SACRISTY_TESTS_UNTIL (seconds since 1970): no tier begins that would not be at its end by then. What there was no time
+for counts as not tested.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ PRINTING = Lock()
 class Tier:
     """Tests with one marker. `programs` must be on PATH; `packages` bring them on Debian.
 
-    `variables` must be in the environment: they name a service that nobody can install here.
+    `variables` must be in the environment: they name a service that nobody can install here. `minutes`: what it takes
+    on two cores, beside another.
     """
 
     marker: str
@@ -42,6 +44,7 @@ class Tier:
     packages: Sequence[str] = ()
     variables: Sequence[str] = ()
     hindrance: Callable[[], str] = str  # says why it cannot run, or nothing
+    minutes: float = 5
 
 
 CLUSTER = (
@@ -53,7 +56,7 @@ CLUSTER_PACKAGES = (
     *("docker-registry", "apache2-utils", "openssl", "ceph-mon", "ceph-osd", "radosgw"),
 )
 FIRST = (  # alone: a cluster works all the time
-    Tier("kubernetes", CLUSTER, CLUSTER_PACKAGES, hindrance=rig.missing),
+    Tier("kubernetes", CLUSTER, CLUSTER_PACKAGES, hindrance=rig.missing, minutes=18),
     Tier("groovy", ("groovy", "shellcheck", "java"), ("groovy", "shellcheck", "default-jre-headless")),
     Tier("nginx", ("nginx", "openssl"), ("nginx-light", "openssl")),
     Tier("prometheus", ("promtool",), ("prometheus",)),
@@ -64,20 +67,31 @@ BESIDE = (  # at the same time, one after another in each row: they wait more th
             "compose",
             ("docker-compose", "dockerd", "debootstrap", "iptables", "ip", "node", "npm", "chromium"),
             ("docker-compose", "docker.io", "debootstrap", "iptables", "iproute2", "nodejs", "npm", "chromium"),
+            minutes=18,
         ),
         # two Docker engines would have the same addresses: never beside compose
-        Tier("docker", ("dockerd", "docker", "debootstrap", "iptables"), ("docker.io", "debootstrap", "iptables")),
+        Tier(
+            "docker",
+            ("dockerd", "docker", "debootstrap", "iptables"),
+            ("docker.io", "debootstrap", "iptables"),
+            minutes=12,
+        ),
     ),
     (
         Tier("slow"),  # beside compose's builds: it takes the whole machine, and models are judged by their latency
-        Tier("ceph", ("ceph-mon", "ceph-osd", "radosgw", "openssl"), ("ceph-mon", "ceph-osd", "radosgw", "openssl")),
+        Tier(
+            "ceph",
+            ("ceph-mon", "ceph-osd", "radosgw", "openssl"),
+            ("ceph-mon", "ceph-osd", "radosgw", "openssl"),
+            minutes=6,
+        ),
         Tier("browser", ("chromium", "npm"), ("chromium", "npm")),
-        Tier("ray"),
+        Tier("ray", minutes=8),
         Tier("registry", ("docker-registry", "htpasswd", "openssl"), ("docker-registry", "apache2-utils", "openssl")),
     ),
 )
 LAST = (
-    Tier("workloads", CLUSTER, CLUSTER_PACKAGES, hindrance=rig.missing),
+    Tier("workloads", CLUSTER, CLUSTER_PACKAGES, hindrance=rig.missing, minutes=22),
     Tier("jenkins", variables=("JENKINS_URL", "JENKINS_USER", "JENKINS_TOKEN")),
 )
 TIERS = (*FIRST, *(tier for row in BESIDE for tier in row), *LAST)
@@ -120,7 +134,7 @@ def run(tier: Tier, reason: str = "") -> Outcome:
     """Run one tier, if there is no reason against it, and print what it printed when it is at its end."""
     if reason:
         return Outcome(f"not run: {reason}")
-    if is_late():
+    if is_late(tier.minutes):
         return Outcome("not run: there was no time left for it (SACRISTY_TESTS_UNTIL)")
     print(f"== {tier.marker}: running", flush=True)
     outcome, printed = tested(["-m", tier.marker, *places(tier.marker)])
@@ -129,9 +143,9 @@ def run(tier: Tier, reason: str = "") -> Outcome:
     return outcome
 
 
-def is_late() -> bool:
-    """Say whether nothing more is to begin."""
-    return time.time() > float(os.environ.get("SACRISTY_TESTS_UNTIL") or "inf")
+def is_late(minutes: float) -> bool:
+    """Say whether what takes so long is not to begin any more."""
+    return time.time() + minutes * 60 > float(os.environ.get("SACRISTY_TESTS_UNTIL") or "inf")
 
 
 def run_again(marker: str, before: Outcome) -> Outcome:

@@ -1,5 +1,7 @@
 """What becomes of a tier: real runs of pytest in a folder with a few tests."""
 
+import time
+
 import all_tiers
 import pytest
 from all_tiers import Tier, run, run_again
@@ -50,9 +52,12 @@ def test_a_tier_with_a_reason_against_it_is_not_run():
     assert run(Tier("x"), "no such program").said == "not run: no such program"
 
 
-def test_a_tier_for_which_no_time_is_left_is_not_run(tier, monkeypatch):
-    monkeypatch.setenv("SACRISTY_TESTS_UNTIL", "1")
-    assert run(tier()).said.startswith("not run: there was no time left")
+def test_a_tier_for_which_too_little_time_is_left_is_not_run(tier, monkeypatch):
+    made = tier()
+    monkeypatch.setenv("SACRISTY_TESTS_UNTIL", str(time.time() + made.minutes * 60 - 1))
+    assert run(made).said.startswith("not run: there was no time left")
+    monkeypatch.setenv("SACRISTY_TESTS_UNTIL", str(time.time() + made.minutes * 60 + 30))
+    assert run(made).said == "failed: 1 of 3 tests"
 
 
 def test_what_passes_when_run_again_is_named(tier, capsys):
