@@ -8,6 +8,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import psutil
+
 NAMESPACES = Path("/run/netns")
 
 
@@ -17,8 +19,9 @@ def maker(name: str, prefix: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def lives(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+def link_of(pid: int) -> str:
+    """Return the name of the link that leads to a process's host; the kernel allows 15 letters."""
+    return f"sac{pid % 10**6}"
 
 
 def clear_hosts() -> None:
@@ -27,8 +30,8 @@ def clear_hosts() -> None:
     for name in names:
         for prefix in ("sacristy", "cut"):
             pid = maker(name, prefix)
-            if pid is not None and not lives(pid):
-                clear_host(name, f"sac{pid % 10**6}")
+            if pid is not None and not psutil.pid_exists(pid):
+                clear_host(name, link_of(pid))
 
 
 def clear_host(name: str, link: str) -> None:
@@ -53,7 +56,7 @@ def is_abandoned(folder: str, prefix: str) -> bool:
     """Say whether a run folder is nobody's any more. One without a maker's number is a stranger's while it is there."""
     place = Path(folder)
     pid = maker(place.parent.name, prefix)
-    return not place.exists() if pid is None else not lives(pid)
+    return not place.exists() if pid is None else not psutil.pid_exists(pid)
 
 
 def own(prefix: str) -> str:

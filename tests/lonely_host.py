@@ -31,7 +31,7 @@ class Host:
         self.name = f"sacristy-{os.getpid()}"
         net = free_net()  # .1 is this machine, .2 the host
         self.address = f"{net}.2"
-        self.outside = f"sac{os.getpid() % 10**6}"
+        self.outside = leftovers.link_of(os.getpid())
         way_out = (
             ("filter", "FORWARD", "-i", self.outside, "-j", "ACCEPT"),
             ("filter", "FORWARD", "-o", self.outside, "-j", "ACCEPT"),
